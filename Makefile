@@ -1,0 +1,46 @@
+# `make` alone lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help install demo report test check lock resume view clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.locked
+CORES ?= 8
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=1
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## Make .venv from the lock
+
+$(STAMP): envs/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit("liverseg needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement envs/requirements.txt
+	@touch $(STAMP)
+
+demo: install  ## From nothing to the report on a synthetic cohort
+	$(SNAKEMAKE)
+	@$(MAKE) --no-print-directory report
+	@echo
+	@echo "Open results/report/index.html   the page: patients, scores, pictures, surfaces"
+	@echo "     results/report.html         Snakemake's own report of the run"
+
+report: install  ## Snakemake's own report of the last run
+	$(BIN)/snakemake --cores 1 --report results/report.html
+
+test: install  ## Every test
+	$(BIN)/python -m pytest
+
+check: install  ## Lint, formats and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy workflow/liverseg
+	$(BIN)/snakemake --lint
+
+lock: install  ## Resolve envs/requirements.in into the lock anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
+	  $$(sed 's/^/--no-emit-package /' envs/unlocked.txt) envs/requirements.in --output-file envs/requirements.txt

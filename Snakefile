@@ -1,0 +1,28 @@
+# liverseg: from abdominal CTs to a trained model, masks, surfaces, scores and a report.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: workflow.source_path("config/config.yaml")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/import.smk"
+include: "workflow/rules/cohort.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/score.smk"
+include: "workflow/rules/mesh.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """Everything, ending in the page that a clinician opens."""
+    default_target: True
+    input:
+        "results/report/index.html",

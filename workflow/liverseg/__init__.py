@@ -1,0 +1,1 @@
+"""The logic of liverseg; one module a stage, none of them knows Snakemake."""

@@ -1,0 +1,77 @@
+"""Reading and writing: outputs appear whole or not at all."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success sync it and rename it to `path`.
+
+    A reader never sees half a file, whatever kills the writer; after an error `path` is as it was.
+    The temporary name keeps the suffixes, since many writers choose their format by them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():  # Windows cannot open a folder
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with line feeds, whole."""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole; NaN and infinity are refused (ValueError), since JSON has none."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table without its index, whole: tabs for `.tsv`, commas otherwise."""
+    separator = "\t" if path.suffix == ".tsv" else ","
+    write_text(path, table.to_csv(sep=separator, index=False, lineterminator="\n"))
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read a table as `write_table` wrote it; patient names stay text (a patient may be `007`)."""
+    import pandas as pd
+
+    texts = {name: str for name in ("patient", "group", "split", "label", "image")}
+    separator = "\t" if path.suffix == ".tsv" else ","
+    return pd.read_csv(path, sep=separator, dtype=texts, keep_default_na=False, na_values=[""])
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,110 @@
+"""What every job does around its work: its log, its death with the driver, its arguments."""
+
+import contextlib
+import inspect
+import json
+import os
+import select
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from workflow.liverseg.errors import LiversegError
+
+DRIVER = "LIVERSEG_DRIVER"  # pid of the Snakemake process that started this job
+
+
+def run_job(snakemake: Any, main: Callable[..., None]) -> None:
+    """Call `main` with what the rule gives under its parameters' names.
+
+    A name is looked up among inputs, outputs, wildcards and params, then `threads` and resources;
+    files arrive as Path or list[Path], `settings` parsed from its JSON. All that is printed goes
+    to the rule's log; an error ends the job with the traceback in the log.
+    """
+    die_with_driver()
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with _logging_to(log):
+        try:
+            main(**_arguments(snakemake, main))
+        except LiversegError as error:
+            traceback.print_exc()
+            print(f"\n{error}", file=sys.stderr)
+            _fail(error)
+        except BaseException:
+            traceback.print_exc()
+            raise
+
+
+def die_with_driver() -> None:
+    """End this process at once when the local Snakemake process that started it is gone.
+
+    Otherwise a job outlives a killed driver and writes while its successor does. On a cluster
+    the driver is the job's own Snakemake, on the same node.
+    """
+    driver = os.environ.get(DRIVER)
+    if driver is None or not hasattr(os, "pidfd_open"):
+        return
+    try:
+        handle = os.pidfd_open(int(driver))
+    except ProcessLookupError:
+        os._exit(1)
+
+    def watch() -> None:
+        select.select([handle], [], [])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="driver-watch").start()
+
+
+@contextlib.contextmanager
+def _logging_to(log: Path) -> Iterator[None]:
+    # The descriptors themselves, so that what C++ libraries print lands in the log as well.
+    with log.open("w", encoding="utf-8", buffering=1) as stream:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        kept = os.dup(1), os.dup(2)
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            for descriptor, original in enumerate(kept, start=1):
+                os.dup2(original, descriptor)
+                os.close(original)
+
+
+def _fail(error: LiversegError) -> None:
+    # Snakemake shows the log of a failed job; a second traceback on the terminal would bury it.
+    raise SystemExit(1) from error
+
+
+def _arguments(snakemake: Any, main: Callable[..., None]) -> dict[str, Any]:
+    params = dict(snakemake.params.items())
+    if "settings" in params:
+        params["settings"] = json.loads(params["settings"])
+    values: dict[str, Any] = {}
+    for name in inspect.signature(main).parameters:
+        for files in (snakemake.input, snakemake.output):
+            if name in files.keys():
+                values[name] = _paths(files[name])
+                break
+        else:
+            for group in (snakemake.wildcards, params, snakemake.resources):
+                if name in group.keys():
+                    values[name] = group[name]
+                    break
+            else:
+                if name != "threads":
+                    raise KeyError(f"rule {snakemake.rule} gives no `{name}` that main() asks for")
+                values[name] = snakemake.threads
+    return values
+
+
+def _paths(value: Any) -> Path | list[Path]:
+    return Path(value) if isinstance(value, str) else [Path(path) for path in value]

@@ -1,0 +1,76 @@
+"""From the label values of a file to the classes of a network and the regions of a reader."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+POSITIVE = "positive"
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Named foreground regions and the label values that belong to each.
+
+    Regions may nest (`liver: [1, 2]`, `tumour: [2]`); a voxel's class is 1 + the position of the
+    last region that holds its value, so that classes exclude one another as a network needs,
+    and a region is the union of the classes within it, as a reader means.
+    """
+
+    entries: tuple[tuple[str, tuple[int, ...] | None], ...]  # None: every value above 0
+
+    @staticmethod
+    def from_settings(settings: list[dict]) -> "LabelMap":
+        """Build from the config's `labels`: a list of `{name, values}`."""
+        entries = []
+        for entry in settings:
+            values = entry["values"]
+            entries.append((entry["name"], None if values == POSITIVE else tuple(sorted(values))))
+        return LabelMap(tuple(entries))
+
+    def to_settings(self) -> list[dict]:
+        """The inverse of `from_settings`."""
+        return [
+            {"name": name, "values": POSITIVE if values is None else list(values)}
+            for name, values in self.entries
+        ]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The regions' names, in class order."""
+        return tuple(name for name, _ in self.entries)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes with the background."""
+        return len(self.entries) + 1
+
+    def classes(self, label: np.ndarray) -> np.ndarray:
+        """Map raw label values to class indices, uint8, same shape."""
+        classes = np.zeros(label.shape, dtype=np.uint8)
+        for index, (_, values) in enumerate(self.entries, start=1):
+            inside = label > 0 if values is None else np.isin(label, values)
+            classes[inside] = index
+        return classes
+
+    def region(self, name: str) -> tuple[int, ...]:
+        """The classes that lie within the named region; KeyError for an unknown name."""
+        outer = dict(self.entries)[name]
+        return tuple(
+            index
+            for index, (inner_name, inner) in enumerate(self.entries, start=1)
+            if inner_name == name or _contains(outer, inner)
+        )
+
+    def unknown(self, values: Iterable[int]) -> list[int]:
+        """Those of `values` (other than 0) that no entry names."""
+        if any(known is None for _, known in self.entries):
+            return [value for value in values if value < 0]
+        known_values = {value for _, known in self.entries for value in known or ()}
+        return [value for value in values if value != 0 and value not in known_values]
+
+
+def _contains(outer: tuple[int, ...] | None, inner: tuple[int, ...] | None) -> bool:
+    if outer is None:
+        return inner is not None
+    return inner is not None and set(inner) <= set(outer)

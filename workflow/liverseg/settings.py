@@ -1,0 +1,106 @@
+"""The configuration: laid over the defaults, checked strictly, handed to rules as canonical text."""
+
+import difflib
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+
+from workflow.liverseg.errors import LiversegError, fault
+
+SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
+
+
+def read_config(path: Path) -> dict:
+    """Read a YAML file that holds a mapping; LiversegError if it cannot be read as one."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise fault(file=path, found=str(error), remedy="correct the YAML") from error
+    if not isinstance(content or {}, dict):
+        raise fault(
+            file=path, expected="`key: value` lines", found=repr(content), remedy="see config/README.md"
+        )
+    return content or {}
+
+
+def overlay(config: dict, layers: list[Path]) -> dict:
+    """Take each model that a layer names from the layer alone, not joined to the default's.
+
+    Snakemake merges mappings key by key. For a section of settings that is what one wants; a
+    model's settings belong together, and what is left of another network would be refused.
+    """
+    models = dict(config.get("models", {}))
+    for layer in layers:
+        models.update(read_config(layer).get("models") or {})
+    return {**config, "models": models}
+
+
+def check(config: dict) -> dict:
+    """Return the config with defaults filled in; LiversegError lists everything that is wrong."""
+    config = json.loads(json.dumps(config))  # a copy, and plain types whatever YAML made of them
+    problems = [_explain(error) for error in _validator().iter_errors(config)]
+    unknown = [name for name in config.get("train", []) if name not in config.get("models", {})]
+    problems += [f"train: no model `{name}` under `models`" + _nearest(name, config["models"])
+                 for name in unknown if not problems]  # fmt: skip
+    if problems:
+        raise LiversegError("The configuration is not valid:\n  " + "\n  ".join(sorted(problems)))
+    return config
+
+
+def canonical(config: Mapping[str, Any], *sections: str) -> str:
+    """The named sections as one line of JSON: equal settings give equal text, in any order.
+
+    Snakemake compares rule parameters as an unnamed set of texts; one text for all the settings
+    of a rule keeps two swapped values from passing unseen.
+    """
+    return json.dumps({name: config[name] for name in sections}, sort_keys=True)
+
+
+@functools.cache
+def _validator() -> Validator:
+    documents = {path.name: read_config(path) for path in SCHEMAS.glob("*.schema.yaml")}
+    registry: Registry = Registry().with_resources(
+        (name, Resource.from_contents(document)) for name, document in documents.items()
+    )
+    base = jsonschema.Draft202012Validator
+    filling = extend(base, {"properties": _fill_defaults(base.VALIDATORS["properties"])})
+    return filling(documents["config.schema.yaml"], registry=registry)
+
+
+def _fill_defaults(check_properties: Any) -> Any:
+    def check_and_fill(
+        validator: Validator, properties: dict, instance: Any, schema: dict
+    ) -> Iterator[jsonschema.ValidationError]:
+        if isinstance(instance, dict):
+            for name, description in properties.items():
+                if "default" in description:
+                    instance.setdefault(name, description["default"])
+        yield from check_properties(validator, properties, instance, schema)
+
+    return check_and_fill
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    place = ".".join(str(part) for part in error.absolute_path) or "config"
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = error.schema.get("properties", {})
+        unknown = sorted(set(error.instance) - set(known))
+        return "; ".join(f"{place}: unknown key `{key}`{_nearest(key, known)}" for key in unknown)
+    if error.validator in {"oneOf", "anyOf"} and error.context:
+        detail = sorted({_explain(inner) for inner in error.context})
+        return f"{place}: found {error.instance!r}, which fits none of the choices ({'; '.join(detail)})"
+    description = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    return f"{place}: {error.message}" + (f" ({description})" if description else "")
+
+
+def _nearest(key: str, known: Any) -> str:
+    near = difflib.get_close_matches(str(key), [str(name) for name in known], n=1, cutoff=0.4)
+    return f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(sorted(map(str, known)))}"

@@ -1,0 +1,114 @@
+# In: the configuration. Out: checked settings, the patients, and what the rules ask about them.
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))
+# Scripts find `workflow.liverseg` as rules do, and know the process that must outlive them.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+os.environ["LIVERSEG_DRIVER"] = str(os.getpid())
+
+from workflow.liverseg import settings as _settings
+from workflow.liverseg.code_digest import code_digest as _code_digest
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.machine import gpus_here
+from workflow.liverseg.patients import read_cohort
+
+
+def checked_config():
+    """The configuration with overlays laid over the defaults, checked against the schema."""
+    layers = [Path(path) for path in workflow.overwrite_configfiles]
+    try:
+        return _settings.check(_settings.overlay(config, layers))
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
+
+
+CONFIG = checked_config()
+
+
+def cohort_here():
+    """The patients of the configuration, relative paths read from the working directory."""
+    try:
+        return read_cohort(CONFIG["patients"], Path.cwd(), CONFIG["phantoms"])
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
+
+
+COHORT = cohort_here()
+PATIENTS = {patient.patient: patient for patient in COHORT.patients}
+MODELS = tuple(CONFIG["train"])
+REGIONS = LabelMap.from_settings(CONFIG["labels"]).names
+FORMATS = ("stl", "ply", "obj", "glb")
+GPUS = gpus_here()
+
+
+wildcard_constraints:
+    patient=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
+    model=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
+    region=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+
+
+def settings(*sections):
+    """The named sections of the configuration as one canonical line, for a rule's params."""
+    return _settings.canonical(CONFIG, *sections)
+
+
+def model_settings(*sections):
+    """A param function: the sections, and the wildcard's entry of the catalogue as `model`."""
+
+    def of_model(wildcards):
+        chosen = {name: CONFIG[name] for name in sections}
+        chosen["model"] = CONFIG["models"][wildcards.model]
+        return _settings.canonical(chosen, *chosen)
+
+    return of_model
+
+
+def code_digest(rule_name):
+    """Digests of the rule's script and of each module that it imports."""
+    return _code_digest(ROOT / f"workflow/scripts/{rule_name}.py", ROOT)
+
+
+def split_table():
+    """Patients by split, in the split's order; waits for the checkpoint."""
+    table = Path(checkpoints.split_patients.get().output.split)
+    rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()]
+    header, rows = rows[0], rows[1:]
+    patient, split = header.index("patient"), header.index("split")
+    return [(row[patient], row[split]) for row in rows]
+
+
+def patients_in(*splits):
+    """Names of the patients in the given splits (train, validation, test, predict)."""
+    return [patient for patient, split in split_table() if split in splits]
+
+
+def predicted():
+    """Names of the patients that the configuration wants predicted."""
+    return patients_in(*CONFIG["prediction"]["splits"])
+
+
+def scored():
+    """Names of the predicted patients that have a label."""
+    return [patient for patient in predicted() if PATIENTS[patient].label is not None]
+
+
+def raw_image(wildcards):
+    """The patient's CT as the user gave it."""
+    return str(PATIENTS[wildcards.patient].image)
+
+
+def raw_label(wildcards):
+    """The patient's label as the user gave it; nothing where there is none."""
+    label = PATIENTS[wildcards.patient].label
+    return [] if label is None else str(label)
+
+
+def gpu(wildcards):
+    """Ask for a GPU only where there is one: `--resources gpu=1` is a limit, not a demand."""
+    return min(1, GPUS)
