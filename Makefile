@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test check lock resume view clean
+.PHONY: help install demo report test check docs lock resume view clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -39,6 +39,9 @@ check: install  ## Lint, formats and types
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy workflow/liverseg
 	$(BIN)/snakemake --lint
+
+docs: install  ## Make the settings table of config/README.md from the schemas
+	$(BIN)/python -m workflow.liverseg.settings_table
 
 lock: install  ## Resolve envs/requirements.in into the lock anew
 	$(BIN)/python -m pip install --quiet uv
