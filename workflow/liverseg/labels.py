@@ -62,6 +62,10 @@ class LabelMap:
             if inner_name == name or _contains(outer, inner)
         )
 
+    def inside(self, classes: np.ndarray, name: str) -> np.ndarray:
+        """Boolean mask, same shape as the class indices, of the voxels within the named region."""
+        return np.isin(classes, self.region(name))
+
     def unknown(self, values: Iterable[int]) -> list[int]:
         """Those of `values` (other than 0) that no entry names."""
         if any(known is None for _, known in self.entries):

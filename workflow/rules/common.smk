@@ -98,6 +98,11 @@ def scored():
     return [patient for patient in predicted() if PATIENTS[patient].label is not None]
 
 
+def model_scores(wildcards):
+    """Score files of all of one model's predicted patients that have a label."""
+    return [f"results/scores/{wildcards.model}/{patient}.json" for patient in scored()]
+
+
 def raw_image(wildcards):
     """The patient's CT as the user gave it."""
     return str(PATIENTS[wildcards.patient].image)

@@ -1,0 +1,205 @@
+"""Surfaces of segmented regions: extraction, smoothing, and how far they stray from the mask."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import vedo
+from scipy.spatial import cKDTree
+
+from workflow.liverseg.scores import bounding_box
+
+LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# glTF counts metres, Y up, Z towards the viewer: X = left, Y = superior, Z = anterior.
+GLTF_FROM_LPS = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]]) / 1000.0
+STEP = 1.0 / 255.0
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Closed triangle surface: vertices (n, 3) in LPS mm, triangles (m, 3) that face outwards."""
+
+    vertices_mm: np.ndarray
+    triangles: np.ndarray
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no surface at all."""
+        return len(self.triangles) == 0
+
+
+EMPTY = Surface(np.empty((0, 3)), np.empty((0, 3), dtype=np.int64))
+
+
+def extract_surface(
+    probability: np.ndarray,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    *,
+    iterations: int,
+    pass_band: float,
+) -> Surface:
+    """Surface of one region where its probability is one half, smooth, with the mask's volume.
+
+    `probability` (i, j, k) in 0…1 and `mask` (i, j, k) boolean share the grid that `affine` takes
+    to RAS mm. The mask decides what belongs to the region (clean-up took parts away or filled
+    holes), the probability where between two voxels the surface runs. EMPTY for an empty mask.
+    """
+    if not mask.any():
+        return EMPTY
+    box = bounding_box(mask, margin=1)
+    inside = np.pad(mask[box], 1)
+    field = np.pad(probability[box].astype(np.float32), 1)
+    # Exactly 0.5 on a voxel would collapse triangles; the steps of 8 bits leave none there.
+    field = np.where(inside, np.maximum(field, 0.5 + STEP / 2), np.minimum(field, 0.5 - STEP / 2))
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    mesh = vedo.Volume(field, spacing=tuple(spacing_mm)).isosurface(0.5)
+    if iterations:
+        mesh.smooth(niter=iterations, pass_band=pass_band, edge_angle=180, feature_angle=180)
+    vertices = np.asarray(mesh.vertices, dtype=np.float64) / spacing_mm
+    triangles = np.asarray(mesh.cells, dtype=np.int64)
+    vertices += [part.start - 1 for part in box]
+    surface = outwards(to_lps(vertices, affine), triangles)
+    return with_volume(surface, mask_volume_ml(mask, affine))
+
+
+def to_lps(indices: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Take voxel indices (n, 3) to LPS mm by the affine to RAS mm."""
+    matrix = LPS_FROM_RAS @ affine
+    return indices @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def outwards(vertices_mm: np.ndarray, triangles: np.ndarray) -> Surface:
+    """Turn all triangles of a closed surface so that they face outwards (its volume is > 0)."""
+    surface = Surface(vertices_mm, triangles)
+    if volume_ml(surface) < 0:
+        surface = Surface(vertices_mm, triangles[:, ::-1])
+    return surface
+
+
+def with_volume(surface: Surface, target_ml: float) -> Surface:
+    """Move all vertices along their normals by one small distance so that the volume is right.
+
+    Smoothing and the voxel grid leave errors of a percent or so, evenly spread over the surface:
+    dividing them by the area takes them away without changing the shape.
+    """
+    for _ in range(3):
+        missing_mm3 = (target_ml - volume_ml(surface)) * 1000.0
+        step_mm = missing_mm3 / (area_cm2(surface) * 100.0)
+        moved = surface.vertices_mm + step_mm * vertex_normals(surface)
+        surface = Surface(moved, surface.triangles)
+    return surface
+
+
+def vertex_normals(surface: Surface) -> np.ndarray:
+    """Unit normals (n, 3) of the vertices: the mean of their triangles', weighted by area."""
+    corners = surface.vertices_mm[surface.triangles]
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.stack(
+        [
+            np.bincount(
+                surface.triangles.ravel(), np.repeat(crosses[:, axis], 3), len(surface.vertices_mm)
+            )
+            for axis in range(3)
+        ],
+        axis=1,
+    )
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return normals / np.where(length == 0, 1.0, length)
+
+
+def volume_ml(surface: Surface) -> float:
+    """Volume within a closed surface, ml, by the divergence theorem; negative if inside out."""
+    if surface.empty:
+        return 0.0
+    # Relative to the middle, so that a scan far from the origin loses no digits.
+    corners = (surface.vertices_mm - surface.vertices_mm.mean(axis=0))[surface.triangles]
+    crosses = np.cross(corners[:, 1], corners[:, 2])
+    return float(np.einsum("ij,ij->", corners[:, 0], crosses) / 6000.0)
+
+
+def area_cm2(surface: Surface) -> float:
+    """Area of the surface, cm²."""
+    corners = surface.vertices_mm[surface.triangles]
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return float(np.linalg.norm(crosses, axis=1).sum() / 200.0)
+
+
+def centre_of_gravity_mm(surface: Surface) -> np.ndarray:
+    """Centre (3,) of the volume within a closed surface, LPS mm; NaN if the surface is empty."""
+    if surface.empty:
+        return np.full(3, np.nan)
+    middle = surface.vertices_mm.mean(axis=0)
+    corners = (surface.vertices_mm - middle)[surface.triangles]
+    six_volumes = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))
+    return middle + six_volumes @ corners.sum(axis=1) / (4.0 * six_volumes.sum())
+
+
+def mask_volume_ml(mask: np.ndarray, affine: np.ndarray) -> float:
+    """Volume (ml) of a mask's True voxels."""
+    return float(np.count_nonzero(mask) * abs(np.linalg.det(affine[:3, :3])) / 1000.0)
+
+
+def is_closed(surface: Surface) -> bool:
+    """Whether every edge belongs to exactly two triangles that run along it in opposite senses."""
+    if surface.empty:
+        return False
+    starts, ends = surface.triangles, np.roll(surface.triangles, -1, axis=1)
+    n = len(surface.vertices_mm)
+    forth = np.sort((starts * n + ends).ravel())
+    back = np.sort((ends * n + starts).ravel())
+    return bool(np.array_equal(forth, back) and (np.diff(forth) > 0).all())
+
+
+def deviation_from_mask(
+    surface: Surface, mask: np.ndarray, affine: np.ndarray, *, samples: int = 20_000
+) -> dict[str, float | None]:
+    """How far the surface lies from the mask's boundary: the voxel faces between in and out.
+
+    Distances are taken at the centres of triangles, weighted by area: `mean_mm`, `p95_mm`,
+    `maximum_mm`, and `within_half_voxel`, the share of the surface whose distance along each axis,
+    in voxels of that axis, is half a voxel or less in the Euclidean norm. None if empty.
+    """
+    names = ("mean_mm", "p95_mm", "maximum_mm", "within_half_voxel")
+    if surface.empty:
+        return dict.fromkeys(names)
+    chosen = surface.triangles[:: max(1, len(surface.triangles) // samples)]
+    corners = surface.vertices_mm[chosen]
+    areas = np.linalg.norm(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+    )
+    inverse = np.linalg.inv(LPS_FROM_RAS @ affine)
+    points = corners.mean(axis=1) @ inverse[:3, :3].T + inverse[:3, 3]
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    in_mm = boundary_distance(points, mask, spacing_mm)
+    in_voxels = boundary_distance(points, mask, np.ones(3))
+    order = np.argsort(in_mm)
+    share = np.cumsum(areas[order]) / areas.sum()
+    return {
+        "mean_mm": float(np.average(in_mm, weights=areas)),
+        "p95_mm": float(in_mm[order][min(np.searchsorted(share, 0.95), len(order) - 1)]),
+        "maximum_mm": float(in_mm.max()),
+        "within_half_voxel": float(areas[in_voxels <= 0.5].sum() / areas.sum()),
+    }
+
+
+def boundary_distance(points: np.ndarray, mask: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Distance of points (n, 3), in voxel indices, to the faces between a mask and its outside.
+
+    Voxels have edges of length `scale` (3,), which gives the distances their unit. A face is
+    found among the nearest eight face centres, and its distance is then exact.
+    """
+    box = bounding_box(mask, margin=1)
+    padded = np.pad(mask[box], 1)
+    origin = np.array([part.start - 1 for part in box])
+    centres, halves = [], []
+    for axis in range(3):
+        where = np.argwhere(np.diff(padded, axis=axis)).astype(np.float64)
+        where[:, axis] += 0.5
+        centres.append((where + origin) * scale)
+        extent = np.where(np.arange(3) == axis, 0.0, scale / 2)
+        halves.append(np.broadcast_to(extent, where.shape))
+    centre, half = np.concatenate(centres), np.concatenate(halves)
+    scaled = points * scale
+    _, near = cKDTree(centre).query(scaled, k=min(8, len(centre)))
+    beyond = np.abs(scaled[:, None] - centre[near]) - half[near]
+    return np.linalg.norm(np.maximum(beyond, 0.0), axis=2).min(axis=1)

@@ -1,0 +1,55 @@
+# In: predictions on the patients' own grids. Out: surfaces in scanner millimetres, and pictures.
+
+
+rule export_mesh:
+    """Turn one patient's probability and mask into measured surfaces of each region."""
+    input:
+        mask="results/predictions/{model}/{patient}/mask.nii.gz",
+        probability="results/predictions/{model}/{patient}/probability.nii.gz",
+    output:
+        meshes=expand(
+            "results/meshes/{{model}}/{{patient}}/{region}.{format}",
+            region=REGIONS,
+            format=FORMATS,
+        ),
+        record="results/meshes/{model}/{patient}/mesh.json",
+    log:
+        "results/logs/export_mesh/{model}/{patient}.log",
+    benchmark:
+        "results/benchmarks/export_mesh/{model}/{patient}.tsv"
+    conda:
+        "../../envs/show.yaml"
+    params:
+        settings=settings("labels", "mesh"),
+        code=code_digest("export_mesh"),
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    script:
+        "../scripts/export_mesh.py"
+
+
+rule render_patient:
+    """Show one patient: slices with the mask's outline, a ray-cast projection, the surface."""
+    input:
+        image=raw_image,
+        mask="results/predictions/{model}/{patient}/mask.nii.gz",
+        meshes=expand("results/meshes/{{model}}/{{patient}}/{region}.ply", region=REGIONS),
+    output:
+        overlay="results/pictures/{model}/{patient}/overlay.png",
+        projection="results/pictures/{model}/{patient}/projection.png",
+        surface="results/pictures/{model}/{patient}/surface.png",
+    log:
+        "results/logs/render_patient/{model}/{patient}.log",
+    benchmark:
+        "results/benchmarks/render_patient/{model}/{patient}.tsv"
+    conda:
+        "../../envs/show.yaml"
+    params:
+        settings=settings("labels", "pictures"),
+        code=code_digest("render_patient"),
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    script:
+        "../scripts/render_patient.py"

@@ -1,0 +1,33 @@
+"""Score one patient's predicted mask against the reference, on the patient's own grid."""
+
+from pathlib import Path
+
+from workflow.liverseg.files import write_json
+from workflow.liverseg.images import read_image
+from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.scores import on_grid, score_regions
+
+
+def main(mask: Path, label: Path, scores: Path, patient: str, model: str, settings: dict) -> None:
+    """Write `{patient, model, tolerance_mm, regions: {name: {metric: value}}}` as JSON."""
+    label_map = LabelMap.from_settings(settings["labels"])
+    tolerance_mm = settings["scores"]["surface_tolerance_mm"]
+    predicted = read_image(mask, dtype=None)
+    reference = on_grid(read_image(label, dtype=None), predicted, patient=patient, file=label)
+    regions = score_regions(
+        predicted.data,
+        label_map.classes(reference),
+        label_map=label_map,
+        spacing_mm=predicted.spacing_mm,
+        tolerance_mm=tolerance_mm,
+    )
+    write_json(
+        scores,
+        {"patient": patient, "model": model, "tolerance_mm": tolerance_mm, "regions": regions},
+    )
+
+
+if __name__ == "__main__":
+    from workflow.liverseg.jobs import run_job
+
+    run_job(snakemake, main)  # noqa: F821
