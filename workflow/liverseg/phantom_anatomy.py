@@ -383,8 +383,8 @@ def _paint_liver_vessels(canvas: Canvas, build: Build, random: np.random.Generat
         (right, ((96, 26, 20), (100, -34, 24), (88, 20, -30), (92, -30, -26))),
         (left, ((-34, 40, 26), (18, 58, 24))),
     ):
-        for end in ends:
-            x, y, z = np.add(end, random.normal(0, 6, 3))
+        for target in ends:
+            x, y, z = np.add(target, random.normal(0, 6, 3))
             tip = (float(x), float(y), float(z))
             tubes.append((root, tip, 4.0, 2.0))
             twig = np.add(tip, random.normal(0, 14, 3))

@@ -6,11 +6,12 @@ painting with partial volumes needs.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Distance = NDArray[np.float32]
+Distance = NDArray[np.floating[Any]]
 Point = tuple[float, float, float]
 Window = tuple[slice, slice, slice]
 
@@ -151,7 +152,7 @@ class Canvas:
     def paint(
         self,
         shape: Distance,
-        hu: float | NDArray[np.float32],
+        hu: float | Distance,
         *,
         window: Window = EVERYWHERE,
         label: int | None = 0,

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from workflow.liverseg.files import whole
 from workflow.liverseg.images import write_image
 from workflow.liverseg.phantom_anatomy import draw_build, paint_patient
+from workflow.liverseg.phantom_cohort import is_damaged, phantom_names, phantom_number
 from workflow.liverseg.phantom_shapes import Canvas
+
+__all__ = ["Phantom", "make_phantom", "phantom_names", "phantom_number", "write_phantom"]
 
 ORIENTATIONS = ("RAS", "LPS", "LAS")
 SHORT_SPACING_MM = 5.0
@@ -27,34 +30,6 @@ class Phantom:
     hu: NDArray[np.int16]
     label: NDArray[np.uint8]
     affine: NDArray[np.float64]
-
-
-def phantom_names(settings: dict[str, Any]) -> list[tuple[str, bool]]:
-    """List the demo patients as (patient, has a label), the labelled ones first.
-
-    `settings` is the `phantoms` section of the config. Nothing is made or read.
-    """
-    labelled, unlabelled = int(settings["labelled"]), int(settings["unlabelled"])
-    return [
-        (f"phantom-{number:02d}", number <= labelled)
-        for number in range(1, labelled + unlabelled + 1)
-    ]
-
-
-def phantom_number(patient: str) -> int:
-    """Return the number of a demo patient: 7 for `phantom-07`.
-
-    Raises ValueError for a name that is not one of a demo patient.
-    """
-    prefix, _, digits = patient.partition("-")
-    if prefix != "phantom" or not digits.isdigit():
-        raise ValueError(f"{patient!r} is not the name of a phantom (phantom-01, phantom-02 …)")
-    return int(digits)
-
-
-def is_damaged(patient: str, settings: dict[str, Any]) -> bool:
-    """Tell whether the CT of this demo patient is cut short on purpose."""
-    return phantom_number(patient) in settings["damaged"]
 
 
 def make_phantom(patient: str, settings: dict[str, Any]) -> Phantom:
@@ -140,7 +115,7 @@ def _reoriented(
     hu: NDArray[np.int16], label: NDArray[np.uint8], affine: NDArray[np.float64], axes: str
 ) -> Phantom:
     """Store a RAS phantom with its axes flipped to `axes`; world positions stay."""
-    flipped = [
+    flipped = tuple(
         axis for axis, (is_, wanted) in enumerate(zip("RAS", axes, strict=True)) if is_ != wanted
     ]
     affine = affine.copy()
