@@ -117,7 +117,7 @@ def _reoriented(
     """Store a RAS phantom with its axes flipped to `axes`; world positions stay."""
     flipped = tuple(
         axis for axis, (is_, wanted) in enumerate(zip("RAS", axes, strict=True)) if is_ != wanted
-    ]
+    )
     affine = affine.copy()
     for axis in flipped:
         affine[:3, 3] += affine[:3, axis] * (hu.shape[axis] - 1)
