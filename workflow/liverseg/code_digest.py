@@ -3,53 +3,84 @@
 import ast
 import functools
 import hashlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PACKAGE = "workflow"
-MESSAGE_CALLS = {"debug", "info", "warning", "error", "exception", "print", "log"}
+MESSAGE_CALLS = {"debug", "info", "warning", "warn", "error", "exception", "print", "log"}
+# Words for the reader and the way files and logs are handed over: no result depends on them.
+NEUTRAL = {"errors", "jobs"}
+DOTTED_NAME = re.compile(rf"{PACKAGE}(\.\w+)+")
 
 
 def code_digest(script: Path, root: Path) -> list[str]:
     """Return `module:digest` for a script and all it imports from `workflow`, sorted.
 
-    A digest is that of the syntax tree without docstrings, and without the texts of messages and
-    errors: comments, formatting and wording change nothing, behaviour does. Imports are followed
-    wherever they stand (inside functions too), `root` being the folder that holds `workflow`.
+    A digest is that of the syntax tree without docstrings, type hints of functions, and the texts
+    of messages and errors: comments, formatting and wording change nothing, behaviour does.
+    Imports are followed wherever they stand (inside functions too, and where a dotted name is
+    given as text), `root` being the folder that holds `workflow`. ValueError for a relative
+    import: it would go unseen.
     """
+    short = f"{PACKAGE}.liverseg."
     found: dict[str, str] = {}
     todo = [script]
     while todo:
         path = todo.pop()
-        name = ".".join(path.relative_to(root).with_suffix("").parts)
-        if name in found:
+        name = ".".join(path.relative_to(root).with_suffix("").parts).removeprefix(short)
+        if name in found or name in NEUTRAL:
             continue
-        text = path.read_text(encoding="utf-8")
-        found[name], imported = _digest_and_imports(text)
+        found[name], imported = _digest_and_imports(path.read_text(encoding="utf-8"), name)
         todo += [file for module in imported if (file := _module_file(module, root))]
-    short = f"{PACKAGE}.liverseg."
-    return sorted(f"{name.removeprefix(short)}:{digest}" for name, digest in found.items())
+    return sorted(f"{name}:{digest}" for name, digest in found.items())
 
 
 @functools.cache
-def _digest_and_imports(text: str) -> tuple[str, tuple[str, ...]]:
+def _digest_and_imports(text: str, name: str) -> tuple[str, tuple[str, ...]]:
     tree = ast.parse(text)
     # The adapter under `if __name__` moves files and logs; how it does so changes no result.
-    tree.body = [node for node in tree.body if not _is_adapter(node)]
-    imported = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            imported.append(node.module)
-            imported += [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            imported += [alias.name for alias in node.names]
+    tree.body = [node for node in tree.body if not _is_never_computed(node)]
     tree = _Silenced().visit(tree)
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
-    ours = (name for name in imported if name.split(".")[0] == PACKAGE)
-    return digest, tuple(sorted(set(ours)))
+    imported = sorted(set(_imports(tree, name)))
+    digest = hashlib.sha256("".join(_text_of(tree)).encode()).hexdigest()[:12]
+    return digest, tuple(module for module in imported if module.split(".")[0] == PACKAGE)
 
 
-def _is_adapter(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and "__name__" in ast.dump(node.test)
+def _imports(tree: ast.AST, name: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            if node.level or not node.module:
+                raise ValueError(f"{name}: write `from {PACKAGE}.…`, not a relative import")
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Constant) and DOTTED_NAME.fullmatch(str(node.value)):
+            yield str(node.value)
+
+
+def _text_of(value: Any) -> Iterator[str]:
+    """A syntax tree as text that does not depend on Python's version, unlike ast.dump's."""
+    if isinstance(value, ast.AST):
+        yield type(value).__name__
+        for field, content in ast.iter_fields(value):
+            if content is not None and content != [] and field != "kind":
+                yield f"({field}="
+                yield from _text_of(content)
+                yield ")"
+    elif isinstance(value, list):
+        for item in value:
+            yield ","
+            yield from _text_of(item)
+    else:
+        yield repr(value)
+
+
+def _is_never_computed(node: ast.stmt) -> bool:
+    test = ast.dump(node.test) if isinstance(node, ast.If) else ""
+    return "'__name__'" in test or "TYPE_CHECKING" in test
 
 
 def _module_file(module: str, root: Path) -> Path | None:
@@ -61,7 +92,7 @@ def _module_file(module: str, root: Path) -> Path | None:
 
 
 class _Silenced(ast.NodeTransformer):
-    """Takes out what a reader sees and a computation does not: docstrings, messages, annotations."""
+    """Takes out what a reader sees and a computation does not: docstrings, messages, hints."""
 
     def _visit_body(self, node: ast.AST) -> ast.AST:
         self.generic_visit(node)
@@ -69,9 +100,15 @@ class _Silenced(ast.NodeTransformer):
         first = body[0] if body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
             node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
         return node
 
     visit_Module = visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _visit_body
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         if isinstance(node.exc, ast.Call):

@@ -1,15 +1,22 @@
 """Reading and writing: outputs appear whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workflow.liverseg.errors import LiversegError, fault
+
 if TYPE_CHECKING:
     import pandas as pd
+
+UNFINISHED = ".part-"  # how the names of files begin that are being written
 
 
 @contextlib.contextmanager
@@ -18,16 +25,45 @@ def whole(path: Path) -> Iterator[Path]:
 
     A reader never sees half a file, whatever kills the writer; after an error `path` is as it was.
     The temporary name keeps the suffixes, since many writers choose their format by them.
+    LiversegError when the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    # Random, since two machines of a cluster may count to the same process id.
+    temporary = path.with_name(f"{UNFINISHED}{secrets.token_hex(6)}.{path.name}")
     try:
         yield temporary
         _sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _sync(path.parent)
+    except Exception as error:
+        temporary.unlink(missing_ok=True)
+        if _is_disk_full(error):
+            raise _disk_full(path) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    # Libraries in C or Rust often hand on the words alone.
+    while error is not None:
+        if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        if "No space left" in str(error) or "quota exceeded" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _disk_full(path: Path) -> LiversegError:
+    usage = shutil.disk_usage(path.parent)
+    return fault(
+        file=path,
+        expected="space on the disk to write it",
+        found=f"no space left, or a quota used up ({usage.free / 1e6:.0f} of "
+        f"{usage.total / 1e6:.0f} MB free, the unfinished file removed)",
+        remedy="make room, or run in another place with --directory, then start again",
+    )
 
 
 def _sync(path: Path) -> None:
@@ -66,7 +102,7 @@ def read_table(path: Path) -> "pd.DataFrame":
     """Read a table as `write_table` wrote it; patient names stay text (a patient may be `007`)."""
     import pandas as pd
 
-    texts = {name: str for name in ("patient", "group", "split", "label", "image")}
+    texts = dict.fromkeys(("patient", "group", "split", "label", "image"), str)
     separator = "\t" if path.suffix == ".tsv" else ","
     return pd.read_csv(path, sep=separator, dtype=texts, keep_default_na=False, na_values=[""])
 
