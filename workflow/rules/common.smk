@@ -117,3 +117,57 @@ def raw_label(wildcards):
 def gpu(wildcards):
     """Ask for a GPU only where there is one: `--resources gpu=1` is a limit, not a demand."""
     return min(1, GPUS)
+
+
+def train_images(wildcards):
+    """Chunks' images of the training patients."""
+    return [f"results/chunks/{patient}/image.npy" for patient in patients_in("train")]
+
+
+def train_labels(wildcards):
+    """Chunks' labels of the training patients."""
+    return [f"results/chunks/{patient}/label.npy" for patient in patients_in("train")]
+
+
+def train_kept(wildcards):
+    """Tables of the training patients' chunks that are worth training on."""
+    return [f"results/filtered/{patient}.tsv" for patient in patients_in("train")]
+
+
+def validation_volumes(wildcards):
+    """Prepared volumes of the validation patients."""
+    return [f"results/volumes/{patient}.npz" for patient in patients_in("validation")]
+
+
+def every_prediction(pattern):
+    """An input function: the pattern for each model and predicted patient."""
+
+    def files(wildcards):
+        return expand(pattern, model=MODELS, patient=predicted())
+
+    return files
+
+
+def every_score(wildcards):
+    """Score files of each model's predicted patients that have a label."""
+    return expand("results/scores/{model}/{patient}.json", model=MODELS, patient=scored())
+
+
+def every_summary(wildcards):
+    """Summaries of the models; none where no predicted patient has a label."""
+    models = MODELS if scored() else []
+    return expand("results/scores/{model}/summary.json", model=models)
+
+
+def every_inspection(wildcards):
+    """Inspection records of all patients of the sheet, admitted or not."""
+    return expand("results/cohort/inspection/{patient}.json", patient=list(PATIENTS))
+
+
+def training_chunks(pattern):
+    """An input function: the pattern for each training patient, of whom chunks are cut."""
+
+    def files(wildcards):
+        return expand(pattern, patient=patients_in("train"))
+
+    return files

@@ -1,0 +1,202 @@
+"""A tiny results folder, as a run leaves it behind, for the tests of the page.
+
+Volumes, masks and meshes are real files of a few kilobytes, so that the data files of the page
+can be made from them; the records hold what the steps write.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workflow.liverseg.files import write_json, write_table
+from workflow.liverseg.images import write_image
+from workflow.liverseg.report_inputs import Sources
+
+SHAPE = (48, 40, 24)
+SPACING_MM = (5.0, 5.0, 7.0)
+HOSTILE = "<script>alert('x')</script>"
+SETTINGS: dict[str, Any] = {
+    "report": {"title": "Liver segmentation"},
+    "labels": [{"name": "liver", "values": "positive"}],
+}
+
+
+def ellipsoid(shape: tuple[int, int, int], radii: tuple[float, float, float]) -> np.ndarray:
+    """A boolean ellipsoid (i, j, k) in the middle of a grid; radii in voxels."""
+    grid = np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in shape), indexing="ij")
+    return sum((axis / radius) ** 2 for axis, radius in zip(grid, radii, strict=True)) <= 1.0
+
+
+def write_scan(folder: Path, patient: str, *, seed: int = 0) -> tuple[Path, Path, Path]:
+    """Write a CT, its label and a predicted mask (slightly larger) of one patient, LPS order."""
+    random = np.random.default_rng(seed)
+    body = ellipsoid(SHAPE, (22, 18, 40))
+    liver = ellipsoid(SHAPE, (9, 7, 6))
+    predicted = ellipsoid(SHAPE, (10, 7, 6))
+    ct = np.where(body, 40.0, -1000.0) + 70.0 * liver + random.normal(0, 8, SHAPE)
+    affine = np.diag([-SPACING_MM[0], -SPACING_MM[1], SPACING_MM[2], 1.0])
+    affine[:3, 3] = (110.0, 90.0, -80.0)
+    paths = tuple(folder / patient / f"{name}.nii.gz" for name in ("ct", "label", "mask"))
+    for path, data in zip(paths, (ct.astype(np.int16), liver, predicted), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, data.astype(np.int16 if path is paths[0] else np.uint8), affine)
+    return paths
+
+
+def scores_of(dice: float, volume_ml: float) -> dict[str, float]:
+    """A region's scores as score_patient writes them."""
+    return {
+        "dice": dice, "iou": dice / (2 - dice), "precision": dice, "recall": dice,
+        "specificity": 0.999, "nsd": dice - 0.02, "hd95_mm": 30 * (1 - dice) + 1,
+        "mean_surface_distance_mm": 0.6, "predicted_ml": volume_ml,
+        "reference_ml": volume_ml / (1.02 + 0.1 * (0.95 - dice)), "overlap_ml": 0.9 * volume_ml,
+        "volume_error_ml": 0.02 * volume_ml, "absolute_volume_error_ml": 0.02 * volume_ml,
+        "volume_error_percent": 2 + 10 * (0.95 - dice), "absolute_volume_error_percent": 2.0,
+    }  # fmt: skip
+
+
+def write_records(root: Path, *, patients: int = 8, model: str = "unet") -> Sources:
+    """Write the records of a run under `root` / results and name them as the rule does."""
+    results = root / "results"
+    names = [f"p{number:02d}" for number in range(1, patients + 1)]
+    splits = ["train", "train", "train", "validation", "test", "test", "test", "predict"]
+    split = [splits[index % len(splits)] for index in range(patients)]
+    write_table(
+        results / "split" / "split.tsv",
+        pd.DataFrame({"patient": names, "group": names, "split": split}),
+    )
+    write_table(
+        results / "cohort" / "cohort.tsv",
+        pd.DataFrame(
+            {"patient": names, "slices": [24] * patients, "status": ["admitted"] * patients}
+        ),
+    )
+    refused = {"patient": "p99", "code": "truncated_gzip", "found": HOSTILE, "remedy": "copy again"}
+    write_table(results / "cohort" / "rejected.tsv", pd.DataFrame([refused]))
+    inspections = []
+    for name in names:
+        inspections.append(results / "cohort" / "inspection" / f"{name}.json")
+        finding = {
+            "code": "few_slices",
+            "verdict": "warn",
+            "part": "ct",
+            "found": HOSTILE,
+            "remedy": "-",
+        }
+        write_json(inspections[-1], {"patient": name, "sha256": "0" * 64, "findings": [finding]})
+    chunks, filtered = _write_chunks(
+        results, [n for n, s in zip(names, split, strict=True) if s == "train"]
+    )
+    card, history = _write_model(results, model)
+    shown = [(n, s) for n, s in zip(names, split, strict=True) if s in ("test", "predict")]
+    predictions, scores, meshes = [], [], []
+    for index, (name, its_split) in enumerate(shown):
+        predictions.append(results / "predictions" / model / name / "prediction.json")
+        light = ("green", "amber", "red")[index % 3]
+        reasons = [] if light == "green" else [f"mask touches the border {HOSTILE}"]
+        write_json(
+            predictions[-1], {"patient": name, "confidence": {"light": light, "reasons": reasons}}
+        )
+        meshes.append(results / "meshes" / model / name / "mesh.json")
+        surface = {
+            "absent": False,
+            "volume_ml": 1400.0 + index,
+            "mask_volume_ml": 1400.0 + 31 * index,
+        }
+        write_json(meshes[-1], {"patient": name, "regions": {"liver": surface}})
+        if its_split == "test":
+            scores.append(results / "scores" / model / f"{name}.json")
+            regions = {"liver": scores_of(0.97 - 0.012 * (index % 9), 1400.0 + 31 * index)}
+            write_json(scores[-1], {"patient": name, "model": model, "regions": regions})
+    summary = _write_summary(results, model, scores)
+    benchmarks = results / "benchmarks"
+    write_table(
+        benchmarks / "predict_patient" / model / "p05.tsv",
+        pd.DataFrame({"s": [3.25], "h:m:s": ["0:00:03"], "max_rss": [812.5]}),
+    )
+    return Sources(
+        cohort=results / "cohort" / "cohort.tsv",
+        rejected=results / "cohort" / "rejected.tsv",
+        split=results / "split" / "split.tsv",
+        inspections=inspections,
+        chunks=chunks,
+        filtered=filtered,
+        cards=[card],
+        histories=[history],
+        predictions=predictions,
+        scores=scores,
+        summaries=[summary],
+        meshes=meshes,
+        benchmarks=benchmarks,
+    )
+
+
+def _write_chunks(results: Path, patients: list[str]) -> tuple[list[Path], list[Path]]:
+    tables, filtered = [], []
+    for name in patients:
+        table = pd.DataFrame(
+            {
+                "chunk": [0, 1, 2, 3],
+                "first_slice": [0, 16, 32, 48],
+                "n_slices": 16,
+                "liver_voxels": [0, 9, 9, 0],
+            }
+        )
+        tables.append(results / "chunks" / name / "chunks.tsv")
+        filtered.append(results / "filtered" / f"{name}.tsv")
+        write_table(tables[-1], table)
+        write_table(filtered[-1], table[table["liver_voxels"] > 0])
+        (tables[-1].parent / "image.npy").write_bytes(bytes(400_000))
+        (tables[-1].parent / "label.npy").write_bytes(bytes(100_000))
+    return tables, filtered
+
+
+def _write_model(results: Path, model: str) -> tuple[Path, Path]:
+    card = results / "models" / model / "model.json"
+    write_json(
+        card,
+        {
+            "name": model,
+            "architecture": {"network": "unet3d", "width": 8},
+            "training": {"epochs": 20},
+            "metrics": {"best_dice": 0.95},
+            "versions": {"torch": "2.13.0"},
+            "data": {"p01": {"digest": "a" * 64, "split": "train"}},
+            "device": "cpu",
+            "threads": 2,
+        },
+    )
+    epochs = np.arange(1, 21)
+    dice = [float("nan") if epoch % 2 else 1 - 0.9 ** float(epoch) for epoch in epochs]
+    history = results / "models" / model / "history.csv"
+    write_table(
+        history,
+        pd.DataFrame({"epoch": epochs, "loss": 1.4 * 0.85**epochs + 0.1, "validation_dice": dice}),
+    )
+    return card, history
+
+
+def _write_summary(results: Path, model: str, scores: list[Path]) -> Path:
+    dice = [json.loads(path.read_text())["regions"]["liver"]["dice"] for path in scores]
+    mean = float(np.mean(dice))
+    record = {"n": len(dice), "mean": mean, "low": mean - 0.01, "high": mean + 0.01, "median": mean}
+    summary = results / "scores" / model / "summary.json"
+    write_json(
+        summary,
+        {
+            "model": model,
+            "confidence": 0.95,
+            "regions": {
+                "liver": {
+                    "n": len(dice),
+                    "metrics": {"dice": record},
+                    "worst": {"patient": "p07", "dice": min(dice)},
+                    "pooled": {"dice": mean},
+                }
+            },
+        },
+    )
+    return summary

@@ -1,0 +1,64 @@
+"""The page shows what the steps wrote, and nothing in their records can act on it."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.report_tree import HOSTILE, SETTINGS, write_records
+from workflow.scripts.build_report import main
+
+
+class Tags(HTMLParser):
+    """Collects tags and addresses of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    root = tmp_path_factory.mktemp("run")
+    sources = vars(write_records(root)) | {"benchmarks": str(root / "results" / "benchmarks")}
+    out: Path = root / "results" / "report" / "index.html"
+    main(page=out, settings=SETTINGS, **sources)
+    return out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "truncated_gzip",
+        "copy again",
+        "do not trust",
+        "unet3d",
+        "predict_patient",
+        "Of 12 chunks of 3 patients, 6 are trained on",
+        "saves 0.8 of 1.5 MB",
+        "0.958 [0.948, 0.968]",
+        "Agreement of volumes",
+        "SHA-256 of 8 patients",
+    ],
+)
+def test_the_page_shows(page: str, words: str) -> None:
+    assert words in page
+
+
+def test_what_records_say_is_text_and_no_tag(page: str) -> None:
+    assert HOSTILE not in page
+    tags = Tags()
+    tags.feed(page)
+    assert tags.found.count("script") == 1
+
+
+def test_the_page_asks_the_network_for_nothing(page: str) -> None:
+    tags = Tags()
+    tags.feed(page)
+    assert [a for a in tags.addresses if "//" in a] == []
+    assert "default-src &#39;none&#39;" in page

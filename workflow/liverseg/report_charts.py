@@ -1,0 +1,277 @@
+"""Charts of the report as inline SVG: no script is needed to see them, and they print sharply.
+
+Every mark that stands for a patient carries `data-tip` (what hovering shows) and, where the page
+has a card for it, `data-case` (what a click opens). Colours are classes of the style sheet, so
+that the palette stands in one place.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 460.0, 290.0
+LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 46.0
+FINITE_POINTS_NEEDED = 2
+
+
+@dataclass(frozen=True)
+class Point:
+    """One patient in a chart: its value(s), what hovering says, and the card it opens."""
+
+    x: float
+    y: float
+    tip: str
+    case: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a line chart; `style` picks the colour class (0…5) of the style sheet."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    style: int = 0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The axes of a chart: data ranges and where they lie on the paper."""
+
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    left: float = LEFT
+    bottom: float = BOTTOM
+
+    def x(self, value: float) -> float:
+        """Horizontal place of a data value, in units of the drawing."""
+        low, high = self.x_range
+        return self.left + (value - low) / (high - low) * (WIDTH - self.left - RIGHT)
+
+    def y(self, value: float) -> float:
+        """Vertical place of a data value, in units of the drawing."""
+        low, high = self.y_range
+        return HEIGHT - self.bottom - (value - low) / (high - low) * (HEIGHT - TOP - self.bottom)
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round numbers that cover `low` … `high`: about `count` of them, steps of 1, 2 or 5 · 10ⁿ."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return [0.0, 1.0]
+    if high - low < 1e-12 * max(abs(low), abs(high), 1.0):
+        margin = abs(low) * 0.1 or 1.0
+        low, high = low - margin, high + margin
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(s * power for s in (1.0, 2.0, 5.0, 10.0) if s * power >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(step * n, 12) for n in range(first, last + 1)]
+
+
+def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, title: str) -> Markup:
+    """Draw lines over a common axis; missing values (NaN) leave gaps, lone values become dots."""
+    values = [v for s in series for v in s.y if math.isfinite(v)]
+    steps = [v for s in series for v in s.x]
+    if not values:
+        return _nothing(title)
+    frame, marks = _axes(_range(steps), _range(values), x_label=x_label, y_label=y_label)
+    for one in series:
+        place = [(frame.x(x), frame.y(y)) for x, y in zip(one.x, one.y, strict=True)]
+        kept = [p for p, y in zip(place, one.y, strict=True) if math.isfinite(y)]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in kept)
+        marks.append(Markup('<polyline class="line c{}" points="{}"/>').format(one.style, path))
+        for x, y in zip(one.x, one.y, strict=True):
+            if math.isfinite(y):
+                tip = f"{one.name}: {y:.4g} ({x_label} {x:g})"
+                marks.append(_dot(frame, Point(x, y, tip), f"c{one.style} small"))
+    return _figure(marks, title)
+
+
+def strip_chart(groups: Mapping[str, Sequence[Point]], *, y_label: str, title: str) -> Markup:
+    """Draw a column of dots a group (`Point.y`), with median and quartiles beside them."""
+    values = [p.y for points in groups.values() for p in points if math.isfinite(p.y)]
+    if not values:
+        return _nothing(title)
+    span = (0.0, float(len(groups)))
+    frame, marks = _axes(span, _range(values), x_label="", y_label=y_label, x_ticks=False)
+    for column, (name, points) in enumerate(groups.items()):
+        middle = column + 0.5
+        finite = sorted((p for p in points if math.isfinite(p.y)), key=lambda p: p.y)
+        marks.append(_text(frame.x(middle), HEIGHT - 24, f"{name} (n = {len(finite)})"))
+        if len(finite) >= FINITE_POINTS_NEEDED:
+            marks += _box(frame, middle, [p.y for p in finite])
+        for place, point in zip(_spread(len(finite)), finite, strict=True):
+            moved = Point(middle + 0.10 + place, point.y, point.tip, point.case)
+            marks.append(_dot(frame, moved, f"c{column % 6}"))
+    return _figure(marks, title)
+
+
+def bland_altman(points: Sequence[Point], *, unit: str, title: str) -> Markup:
+    """Draw differences (`Point.y`) over means (`Point.x`), with bias and limits of agreement.
+
+    Limits are the mean difference ± 1.96 standard deviations (Bland & Altman, Lancet 1986).
+    """
+    finite = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y)]
+    if not finite:
+        return _nothing(title)
+    differences = np.array([p.y for p in finite])
+    bias = float(differences.mean())
+    spread = 1.96 * float(differences.std(ddof=1)) if len(finite) > 1 else 0.0
+    lines = {"mean": bias, "+1.96 SD": bias + spread, "−1.96 SD": bias - spread}
+    frame, marks = _axes(
+        _range([p.x for p in finite]),
+        _range([*differences.tolist(), *lines.values(), 0.0]),
+        x_label=f"mean of both volumes, {unit}",
+        y_label=f"predicted − reference, {unit}",
+    )
+    for name, value in lines.items():
+        marks.append(_rule(frame, value, "bias" if name == "mean" else "limit"))
+        if spread or name == "mean":
+            label = f"{name} {value:+.1f}"
+            marks.append(_text(WIDTH - RIGHT - 2, frame.y(value) - 4, label, "note end"))
+    marks += [_dot(frame, p, "c0") for p in finite]
+    return _figure(marks, title)
+
+
+def shares(parts: Sequence[tuple[str, int]], *, title: str) -> Markup:
+    """Draw one bar cut into named shares; the numbers stand in it and below it."""
+    total = sum(count for _, count in parts)
+    if not total:
+        return _nothing(title)
+    marks, left = [], 0.0
+    for style, (name, count) in enumerate(parts):
+        width = WIDTH * count / total
+        tip = f"{name}: {count} of {total} ({count / total:.0%})"
+        marks.append(
+            Markup(
+                '<rect class="share c{}" x="{:.1f}" y="4" width="{:.1f}" height="30"'
+                ' data-tip="{}" tabindex="0"><title>{}</title></rect>'
+            ).format(style, left, max(width - 1.5, 0.5), tip, tip)
+        )
+        if width > 24:
+            marks.append(_text(left + width / 2 - 0.75, 24, str(count), f"inside c{style}"))
+        left += width
+    return _figure(marks, title, height=40)
+
+
+def histogram(values: Sequence[float], *, x_label: str, title: str, bins: int = 12) -> Markup:
+    """Draw how many patients lie in each of `bins` equal steps of a quantity."""
+    finite = [v for v in values if math.isfinite(v)]
+    if not finite:
+        return _nothing(title)
+    grid = ticks(min(finite), max(finite), bins)
+    counts, edges = np.histogram(finite, bins=grid)
+    frame, marks = _axes(
+        (grid[0], grid[-1]), (0.0, float(counts.max())), x_label=x_label, y_label="patients"
+    )
+    for count, low, high in zip(counts.tolist(), edges[:-1], edges[1:], strict=True):
+        if not count:
+            continue
+        tip = f"{low:g} to {high:g}: {count}"
+        top = frame.y(count)
+        marks.append(
+            Markup(
+                '<rect class="share c0" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"'
+                ' data-tip="{}" tabindex="0"/>'
+            ).format(
+                frame.x(low) + 0.7,
+                top,
+                max(frame.x(high) - frame.x(low) - 1.4, 0.7),
+                frame.y(0) - top,
+                tip,
+            )
+        )
+    return _figure(marks, title)
+
+
+def _axes(
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    *,
+    x_label: str,
+    y_label: str,
+    x_ticks: bool = True,
+) -> tuple[Frame, list[Markup]]:
+    """Make the frame of a chart and draw grid, numbers and names of its axes."""
+    across, up = ticks(*x_range), ticks(*y_range)
+    frame = Frame((across[0], across[-1]) if x_ticks else x_range, (up[0], up[-1]))
+    marks = []
+    for value in up:
+        marks.append(_rule(frame, value, "grid"))
+        marks.append(_text(LEFT - 7, frame.y(value) + 4, f"{value:g}", "number end"))
+    below = HEIGHT - BOTTOM + 17
+    marks += [_text(frame.x(v), below, f"{v:g}", "number") for v in (across if x_ticks else [])]
+    marks.append(_text((WIDTH + LEFT - RIGHT) / 2, HEIGHT - 7, x_label, "axis"))
+    middle = (HEIGHT - BOTTOM + TOP) / 2
+    marks.append(
+        Markup('<text class="axis" transform="translate(14 {:.1f}) rotate(-90)">{}</text>').format(
+            middle, y_label
+        )
+    )
+    return frame, marks
+
+
+def _box(frame: Frame, middle: float, values: Sequence[float]) -> list[Markup]:
+    """Draw quartiles as a box and the median as a bar, left of the dots."""
+    low, median, high = (frame.y(float(q)) for q in np.percentile(values, [25, 50, 75]))
+    left, right = frame.x(middle - 0.22), frame.x(middle - 0.06)
+    tip = f"median {np.median(values):.4g}"
+    return [
+        Markup(
+            '<rect class="box" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"'
+            ' data-tip="{}" tabindex="0"/>'
+        ).format(left, high, right - left, max(low - high, 1.0), tip),
+        Markup('<line class="median" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
+            left, right, median, median
+        ),
+    ]
+
+
+def _spread(count: int) -> list[float]:
+    """Sideways places of sorted dots, so that neighbours don't hide one another."""
+    return [(0.0, 0.09, 0.18, 0.045, 0.135)[n % 5] for n in range(count)]
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
+
+
+def _dot(frame: Frame, point: Point, style: str) -> Markup:
+    case = Markup(' data-case="{}"').format(point.case) if point.case else ""
+    return Markup(
+        '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="{}" data-tip="{}"{} tabindex="{}">'
+        "<title>{}</title></circle>"
+    ).format(
+        style,
+        frame.x(point.x),
+        frame.y(point.y),
+        2.5 if "small" in style else 4.5,
+        point.tip,
+        case,
+        0 if case else -1,
+        point.tip,
+    )
+
+
+def _rule(frame: Frame, value: float, style: str) -> Markup:
+    y = frame.y(value)
+    return Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
+        style, frame.left, WIDTH - RIGHT, y, y
+    )
+
+
+def _text(x: float, y: float, words: str, style: str = "name") -> Markup:
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(style, x, y, words)
+
+
+def _figure(marks: Sequence[Markup], title: str, height: float = HEIGHT) -> Markup:
+    return Markup(
+        '<svg class="chart" viewBox="0 0 {:g} {:g}" role="img" aria-label="{}">{}</svg>'
+    ).format(WIDTH, height, title, Markup("").join(marks))
+
+
+def _nothing(title: str) -> Markup:
+    return Markup('<p class="nothing">{}: nothing to show yet.</p>').format(escape(title))
