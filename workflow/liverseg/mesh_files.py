@@ -13,9 +13,6 @@ from trimesh.visual.material import PBRMaterial
 from workflow.liverseg.files import whole
 from workflow.liverseg.meshes import GLTF_FROM_LPS, Surface
 
-# Colour-blind safe (Okabe & Ito 2008): vermillion, sky blue, bluish green, yellow, purple.
-COLOURS = ((213, 94, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167))
-
 
 def write_surface(path: Path, surface: Surface, *, name: str, colour: Sequence[int]) -> None:
     """Write one surface, whole, in the format of the suffix (.stl, .ply, .obj or .glb).

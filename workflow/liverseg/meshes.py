@@ -6,7 +6,7 @@ import numpy as np
 import vedo
 from scipy.spatial import cKDTree
 
-from workflow.liverseg.scores import bounding_box
+from workflow.liverseg.boxes import bounding_box
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # glTF counts metres, Y up, Z towards the viewer: X = left, Y = superior, Z = anterior.

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
+from workflow.liverseg.boxes import bounding_box
 from workflow.liverseg.errors import fault
 from workflow.liverseg.images import Image
 from workflow.liverseg.labels import LabelMap
@@ -243,16 +244,6 @@ def weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float)
     # ASSUME sums of float areas that differ by less than one in 10⁹ are equal.
     place = np.searchsorted(reached, reached[-1] * (percent / 100.0) * (1.0 - 1e-9))
     return float(values[order][min(place, len(values) - 1)])
-
-
-def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
-    """Slices around the True voxels of a mask that has any, `margin` voxels wider where it can."""
-    box = []
-    for axis, size in enumerate(mask.shape):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        inside = np.flatnonzero(mask.any(axis=others))
-        box.append(slice(max(0, inside[0] - margin), min(size, inside[-1] + 1 + margin)))
-    return tuple(box)
 
 
 def _ratio(part: float, whole: float, *, empty: float | None) -> float | None:

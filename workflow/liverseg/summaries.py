@@ -87,9 +87,9 @@ def bland_altman(measured: np.ndarray, reference: np.ndarray) -> dict[str, float
     """
     difference = measured - reference
     n = len(difference)
-    figures: dict[str, float | int | None] = {
-        name: None for name in ("bias", "bias_low", "bias_high", "sd", "lower_limit", "upper_limit")
-    }
+    figures: dict[str, float | int | None] = dict.fromkeys(
+        ("bias", "bias_low", "bias_high", "sd", "lower_limit", "upper_limit")
+    )
     figures |= {"limit_half_interval": None, "n": n}
     if n:
         figures["bias"] = float(difference.mean())

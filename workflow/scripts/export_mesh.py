@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from workflow.liverseg.colours import region_colour, rgb
 from workflow.liverseg.files import write_json
 from workflow.liverseg.images import read_image
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.mesh_files import COLOURS, write_surface
+from workflow.liverseg.mesh_files import write_surface
 from workflow.liverseg.mesh_records import region_probability, region_record
 from workflow.liverseg.meshes import extract_surface
 
@@ -29,7 +30,7 @@ def main(
             pass_band=chosen["pass_band"],
         )
         for path in (path for path in meshes if path.stem == region):
-            write_surface(path, surface, name=region, colour=COLOURS[number % len(COLOURS)])
+            write_surface(path, surface, name=region, colour=rgb(region_colour(number)))
         regions[region] = region_record(surface, inside, classes.affine)
     write_json(record, {"patient": patient, "model": model, "frame": "LPS", "regions": regions})
 
