@@ -10,9 +10,11 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.gpu_slots import own_gpus
+from workflow.liverseg.leases import lease
 
 DRIVER = "LIVERSEG_DRIVER"  # pid of the Snakemake process that started this job
 
@@ -29,11 +31,13 @@ def run_job(snakemake: Any, main: Callable[..., None]) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with _logging_to(log):
         try:
-            main(**_arguments(snakemake, main))
+            gpus = int(snakemake.resources.get("gpu", 0) or 0)
+            with lease(list(snakemake.output)), own_gpus(gpus):
+                main(**_arguments(snakemake, main))
         except LiversegError as error:
             traceback.print_exc()
-            print(f"\n{error}", file=sys.stderr)
-            _fail(error)
+            # Snakemake shows the log of a failed job; a second traceback would bury it.
+            raise SystemExit(1) from error
         except BaseException:
             traceback.print_exc()
             raise
@@ -60,6 +64,17 @@ def die_with_driver() -> None:
     threading.Thread(target=watch, daemon=True, name="driver-watch").start()
 
 
+_kept_stderr: list[int] = []
+
+
+def terminal() -> TextIO | None:
+    """The terminal the user looks at while this job's prints go to its log; None without one."""
+    descriptor = _kept_stderr[-1] if _kept_stderr else 2
+    if not os.isatty(descriptor):
+        return None
+    return os.fdopen(os.dup(descriptor), "w", encoding="utf-8", buffering=1)
+
+
 @contextlib.contextmanager
 def _logging_to(log: Path) -> Iterator[None]:
     # The descriptors themselves, so that what C++ libraries print lands in the log as well.
@@ -67,21 +82,18 @@ def _logging_to(log: Path) -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.flush()
         kept = os.dup(1), os.dup(2)
+        _kept_stderr.append(kept[1])
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
         try:
             yield
         finally:
+            _kept_stderr.pop()
             sys.stdout.flush()
             sys.stderr.flush()
             for descriptor, original in enumerate(kept, start=1):
                 os.dup2(original, descriptor)
                 os.close(original)
-
-
-def _fail(error: LiversegError) -> None:
-    # Snakemake shows the log of a failed job; a second traceback on the terminal would bury it.
-    raise SystemExit(1) from error
 
 
 def _arguments(snakemake: Any, main: Callable[..., None]) -> dict[str, Any]:
@@ -91,12 +103,12 @@ def _arguments(snakemake: Any, main: Callable[..., None]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name in inspect.signature(main).parameters:
         for files in (snakemake.input, snakemake.output):
-            if name in files.keys():
+            if name in files.keys():  # noqa: SIM118
                 values[name] = _paths(files[name])
                 break
         else:
             for group in (snakemake.wildcards, params, snakemake.resources):
-                if name in group.keys():
+                if name in group.keys():  # noqa: SIM118
                     values[name] = group[name]
                     break
             else:
