@@ -1,0 +1,371 @@
+"""DICOM headers: which slices belong to one series, in which order, and on which grid.
+
+Only geometry, pixel layout and identifiers of series are read from a header, never a person's
+name or any free text; what is said about a series is its number and its counts.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.errors import InvalidDicomError
+
+from workflow.liverseg.findings import Rejection, reject
+
+CT_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.2",
+    "1.2.840.10008.5.1.4.1.1.2.1",
+    "1.2.840.10008.5.1.4.1.1.2.2",
+}
+SEG_CLASSES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
+RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+TAGS = [
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "AcquisitionNumber",
+    "Modality", "ImageType", "Rows", "Columns", "NumberOfFrames", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept",
+    "PixelPaddingValue", "PixelRepresentation", "BitsStored", "SamplesPerPixel",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "InstanceNumber",
+    "PhotometricInterpretation", "PatientID", "ReferencedSeriesSequence",
+    "ReferencedFrameOfReferenceSequence",
+]  # fmt: skip
+SHEAR_DEGREES = 0.5
+STEP_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice of a CT: where it lies (mm, LPS) and how its stored values become HU.
+
+    `row` and `column` are the directions in which the column and the row index grow;
+    `spacing_mm` the distance of columns, then of rows. `slope` is None where the file has none.
+    """
+
+    path: Path
+    frame: int
+    series: str
+    number: int
+    acquisition: int
+    instance: int
+    size: tuple[int, int]
+    position: tuple[float, float, float]
+    row: tuple[float, float, float]
+    column: tuple[float, float, float]
+    spacing_mm: tuple[float, float]
+    slope: float | None
+    intercept: float | None
+    padding: int | None
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Unit vector across the slice (LPS)."""
+        return np.cross(self.row, self.column)
+
+    @property
+    def height_mm(self) -> float:
+        """Position along the normal."""
+        return float(self.normal @ np.asarray(self.position))
+
+
+@dataclass(frozen=True)
+class Series:
+    """Slices of one volume, ordered along their normal, and the affine of index to RAS mm."""
+
+    slices: tuple[Slice, ...]
+    affine: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Headers:
+    """What a pile of files holds: CT slices, label objects, and how many of what was ignored."""
+
+    slices: tuple[Slice, ...]
+    labels: tuple[Path, ...]
+    ignored: dict[str, int]
+
+
+def quiet() -> None:
+    """Keep the DICOM reader from printing values of tags, which may be names, into the log."""
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
+
+def digest_of_uid(uid: str) -> str | None:
+    """A short digest for an identifier that would lead back to the hospital; None for none."""
+    return None if not uid else hashlib.sha256(str(uid).encode()).hexdigest()[:16]
+
+
+def read_header(path: Path) -> pydicom.Dataset | None:
+    """Read the tags that matter; None where the file is no DICOM object."""
+    try:
+        found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+    except InvalidDicomError:
+        return None
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header fails in as many ways as there are bytes
+        raise Rejection(
+            reject(
+                "dicom_unreadable",
+                "ct",
+                found=f"a DICOM file whose header cannot be read ({type(error).__name__})",
+                expected="whole DICOM files",
+                remedy="export the series again",
+            )
+        ) from None
+    return found if kind_of(found) else None
+
+
+def kind_of(header: pydicom.Dataset) -> str:
+    """Return the SOP class; where a pseudonymiser emptied it, what the file's preamble says.
+
+    An object with neither that calls itself a CT is taken for a plain CT image.
+    """
+    kind = str(header.get("SOPClassUID") or "")
+    kind = kind or str(header.file_meta.get("MediaStorageSOPClassUID") or "")
+    if not kind and str(header.get("Modality") or "") == "CT":
+        kind = "1.2.840.10008.5.1.4.1.1.2"
+    return kind
+
+
+def read_headers(files: Iterable[Path]) -> Headers:
+    """Sort files into slices of CTs, label objects, and what is ignored (counted by kind)."""
+    quiet()
+    slices: list[Slice] = []
+    labels: list[Path] = []
+    ignored: Counter[str] = Counter()
+    for path in sorted(files):
+        header = read_header(path)
+        if header is None:
+            ignored["no DICOM image"] += 1
+            continue
+        kind = kind_of(header)
+        if kind in SEG_CLASSES or kind == RTSTRUCT_CLASS:
+            labels.append(path)
+        elif kind not in CT_CLASSES:
+            ignored["no CT: dose page, capture, report or another modality"] += 1
+        elif "LOCALIZER" in [str(word) for word in header.get("ImageType") or ()]:
+            ignored["localiser"] += 1
+        else:
+            found = _slices(path, header)
+            slices += found
+            if not found:
+                ignored["CT image without a position in space"] += 1
+    return Headers(tuple(slices), tuple(labels), dict(sorted(ignored.items())))
+
+
+def _slices(path: Path, header: pydicom.Dataset) -> list[Slice]:
+    """Return the slices of one file: one, or one a frame; none where it has no place in space."""
+    frames = header.get("PerFrameFunctionalGroupsSequence")
+    groups: list[list[Any]] = [[header]]
+    if frames:
+        shared = list(header.get("SharedFunctionalGroupsSequence") or [])
+        groups = [[frame, *shared, header] for frame in frames]
+    found = []
+    for number, sources in enumerate(groups):
+        position = _value(sources, "PlanePositionSequence", "ImagePositionPatient")
+        directions = _value(sources, "PlaneOrientationSequence", "ImageOrientationPatient")
+        spacing = _value(sources, "PixelMeasuresSequence", "PixelSpacing")
+        if position is None or directions is None or spacing is None:
+            continue
+        found.append(
+            _slice(path, number, header, sources, [_floats(position), _floats(directions),
+                                                   _floats(spacing)])
+        )  # fmt: skip
+    return found
+
+
+def _slice(
+    path: Path, frame: int, header: pydicom.Dataset, sources: list[Any], geometry: list[list[float]]
+) -> Slice:
+    (x, y, z), directions, (between_rows, between_columns) = geometry
+    slope = _value(sources, "PixelValueTransformationSequence", "RescaleSlope")
+    intercept = _value(sources, "PixelValueTransformationSequence", "RescaleIntercept")
+    padding = header.get("PixelPaddingValue")
+    return Slice(
+        path=path,
+        frame=frame,
+        series=str(header.get("SeriesInstanceUID", "")),
+        number=_integer(header.get("SeriesNumber")),
+        acquisition=_integer(header.get("AcquisitionNumber")),
+        instance=_integer(header.get("InstanceNumber")),
+        size=(int(header.Columns), int(header.Rows)),
+        position=(x, y, z),
+        row=(directions[0], directions[1], directions[2]),
+        column=(directions[3], directions[4], directions[5]),
+        spacing_mm=(between_columns, between_rows),
+        slope=None if slope is None else float(slope),
+        intercept=None if intercept is None else float(intercept),
+        padding=padding if isinstance(padding, int) else None,
+    )
+
+
+def _value(sources: Sequence[Any], group: str, name: str) -> Any:
+    """Look a tag up in the frame, in what all frames share, and in the header itself."""
+    for source in sources:
+        for holder in (*(source.get(group) or ()), source):
+            value = holder.get(name)
+            if value is not None and value != "":
+                return value
+    return None
+
+
+def _floats(values: Any) -> list[float]:
+    return [float(value) for value in values]
+
+
+def _integer(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0
+
+
+def volumes_in(slices: Iterable[Slice]) -> list[list[Slice]]:
+    """Sort slices into volumes: same series, direction and size, ordered along the normal.
+
+    A series that holds the same places several times, once for each acquisition (phases of the
+    contrast agent), is as many volumes.
+    """
+    groups: dict[tuple[Any, ...], list[Slice]] = {}
+    for one in slices:
+        direction = tuple(np.round([*one.row, *one.column], 3))
+        groups.setdefault((one.series, direction, one.size), []).append(one)
+    volumes = []
+    for group in groups.values():
+        heights = Counter(round(one.height_mm, 2) for one in group)
+        acquisitions = sorted({one.acquisition for one in group})
+        parts = [[one for one in group if one.acquisition == number] for number in acquisitions]
+        repeated = set(heights.values()) == {len(acquisitions)} and len(acquisitions) > 1
+        same_length = len({len(part) for part in parts}) == 1
+        volumes += [
+            sorted(part, key=lambda one: (one.height_mm, one.instance))
+            for part in (parts if repeated and same_length else [group])
+        ]
+    return volumes
+
+
+def choose(volumes: list[list[Slice]], wanted: frozenset[str]) -> list[Slice]:
+    """Choose one of several volumes.
+
+    The series that a label refers to (`wanted`, UIDs) comes first; then axial before others,
+    then the most slices, the thinnest, the lowest series and acquisition number.
+    """
+
+    def rank(volume: list[Slice]) -> tuple[Any, ...]:
+        first, last = volume[0], volume[-1]
+        axial = abs(float(first.normal[2])) > 0.8
+        step = abs(last.height_mm - first.height_mm) / max(1, len(volume) - 1)
+        return (
+            first.series not in wanted,
+            not axial,
+            -len(volume),
+            round(step, 3),
+            first.number,
+            first.acquisition,
+            first.series,
+        )
+
+    if not volumes:
+        raise _rejection(
+            "dicom_no_ct",
+            "no slice of a CT",
+            "a series of CT slices with position and orientation",
+            "export the axial CT series of this patient",
+        )
+    return min(volumes, key=rank)
+
+
+def check_series(slices: Sequence[Slice]) -> Series:
+    """Check that ordered slices make one regular grid, and build its affine.
+
+    Raises Rejection that names what is missing, doubled, uneven or tilted.
+    """
+    if len(slices) < 2:
+        raise _rejection("dicom_too_few", "a series of 1 slice", "at least 2 slices",
+                         "export the whole series")  # fmt: skip
+    spacings = {tuple(np.round(one.spacing_mm, 4)) for one in slices}
+    if len(spacings) > 1 or min(min(pair) for pair in spacings) <= 0:
+        raise _rejection("dicom_spacing", f"{len(spacings)} different pixel spacings, or one of 0",
+                         "one pixel spacing above 0 in all slices",
+                         "export one reconstruction only")  # fmt: skip
+    _check_steps(slices)
+    _check_tilt(slices)
+    first, last = slices[0], slices[-1]
+    step = (np.subtract(last.position, first.position)) / (len(slices) - 1)
+    lps = np.eye(4)
+    lps[:3, 0] = np.asarray(first.row) * first.spacing_mm[0]
+    lps[:3, 1] = np.asarray(first.column) * first.spacing_mm[1]
+    lps[:3, 2] = step
+    lps[:3, 3] = first.position
+    # DICOM counts to the left and to the back, NIfTI to the right and to the front.
+    return Series(tuple(slices), np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps)
+
+
+def _check_steps(slices: Sequence[Slice]) -> None:
+    heights = np.array([one.height_mm for one in slices])
+    steps = np.diff(heights)
+    usual = float(np.median(steps))
+    doubled = np.flatnonzero(steps < max(0.01, STEP_TOLERANCE * usual))
+    if len(doubled):
+        pairs = [f"{slices[i].instance} and {slices[i + 1].instance}" for i in doubled[:5]]
+        raise _rejection(
+            "dicom_double",
+            f"{len(doubled)} slices twice at one place: instances {'; '.join(pairs)}",
+            "one slice at each place",
+            "remove the doubles, or export one reconstruction only",
+        )
+    gaps = np.flatnonzero(steps > 1.5 * usual)
+    if len(gaps):
+        places = [
+            f"{round(float(steps[i] / usual)) - 1} between {heights[i]:.2f} and "
+            f"{heights[i + 1]:.2f} mm (instances {slices[i].instance}, {slices[i + 1].instance})"
+            for i in gaps[:5]
+        ]
+        raise _rejection(
+            "dicom_gap",
+            f"slices missing: {'; '.join(places)}",
+            f"a slice every {usual:.2f} mm",
+            "export the whole series again",
+        )
+    if np.abs(steps - usual).max() > max(0.02, STEP_TOLERANCE * usual):
+        raise _rejection(
+            "dicom_uneven",
+            f"distances of slices from {steps.min():.2f} to {steps.max():.2f} mm",
+            f"a slice every {usual:.2f} mm",
+            "export a reconstruction with even distances",
+        )
+
+
+def _check_tilt(slices: Sequence[Slice]) -> None:
+    first, last = slices[0], slices[-1]
+    way = np.subtract(last.position, first.position)
+    cosine = abs(float(way @ first.normal)) / float(np.linalg.norm(way))
+    degrees = float(np.degrees(np.arccos(min(1.0, cosine))))
+    if degrees > SHEAR_DEGREES:
+        raise _rejection(
+            "dicom_tilt",
+            f"slices that are shifted against one another by {degrees:.1f}° (gantry tilt)",
+            "slices stacked along their normal",
+            "export a reconstruction without gantry tilt",
+        )
+
+
+def _rejection(code: str, found: str, expected: str, remedy: str) -> Rejection:
+    return Rejection(reject(code, "ct", found=found, expected=expected, remedy=remedy))
+
+
+def referenced_series(label: pydicom.Dataset) -> set[str]:
+    """Return the UIDs of the image series that a SEG or an RTSTRUCT says it was drawn on."""
+    found = {str(one.SeriesInstanceUID) for one in label.get("ReferencedSeriesSequence") or ()}
+    for frame in label.get("ReferencedFrameOfReferenceSequence") or ():
+        for study in frame.get("RTReferencedStudySequence") or ():
+            for one in study.get("RTReferencedSeriesSequence") or ():
+                found.add(str(one.SeriesInstanceUID))
+    return found

@@ -1,0 +1,140 @@
+"""Bring a patient's files of other formats in as NIfTI, or say why that cannot be.
+
+A patient who is refused here does not stop the others: the volume becomes an empty file, and
+the record beside it holds the finding, which the inspection passes on.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workflow.liverseg.files import read_json, whole, write_json
+from workflow.liverseg.findings import Finding, Rejection, reject, worst
+from workflow.liverseg.images import Image, read_header, write_image
+
+ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+def import_image(
+    sources: Sequence[Path], label_sources: Sequence[Path], ct: Path, record: Path
+) -> None:
+    """Write the CT of one patient (int16 HU, fresh header) and the record of its import."""
+    findings: tuple[Finding, ...] = ()
+    content: dict[str, Any] = {}
+    try:
+        if _is_itk(sources):
+            from workflow.liverseg.itk_images import read_ct
+
+            image = read_ct(sources[0])
+            content = {"format": "ITK"}
+        else:
+            from workflow.liverseg.dicom import import_ct
+
+            dicom_labels = [] if _is_itk(label_sources) else label_sources
+            imported = import_ct(sources, [path for path in dicom_labels if not _nifti(path)])
+            image, content, findings = imported.image, imported.record, imported.findings
+        write_image(ct, image.data, image.affine)
+    except Rejection as rejection:
+        findings = (rejection.finding,)
+        _refuse(ct)
+    _write_record(record, content, findings)
+
+
+def import_label(
+    sources: Sequence[Path],
+    ct: Path,
+    ct_record: Path | None,
+    structures: Sequence[Mapping[str, Any]],
+    label: Path,
+    record: Path,
+) -> None:
+    """Write the label of one patient on the grid of its CT, and the record of its import.
+
+    `ct` is a NIfTI file, imported or the user's own; `ct_record` that of its import if it was.
+    """
+    findings: list[Finding] = []
+    content: dict[str, Any] = {}
+    try:
+        grid = _grid(ct)
+        if _is_itk(sources):
+            from workflow.liverseg.itk_images import read_label
+
+            content = {"format": "ITK"}
+            values = read_label(sources[0], grid, structures)
+        else:
+            from workflow.liverseg.structures import read_structures
+
+            content = {"format": "DICOM"}
+            values, findings = read_structures(
+                _only(sources), grid, _series_digest(ct_record), structures
+            )
+        write_image(label, _smallest(values), grid.affine)
+    except Rejection as rejection:
+        findings = [rejection.finding]
+        _refuse(label)
+    _write_record(record, content, findings)
+
+
+def _is_itk(sources: Sequence[Path]) -> bool:
+    return len(sources) == 1 and sources[0].name.lower().endswith(ITK_SUFFIXES)
+
+
+def _nifti(path: Path) -> bool:
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
+def _only(sources: Sequence[Path]) -> Path:
+    if len(sources) == 1:
+        return sources[0]
+    raise Rejection(
+        reject(
+            "label_several",
+            "label",
+            found=f"{len(sources)} label files",
+            expected="one SEG or RTSTRUCT object",
+            remedy="give the path of one file in the label column",
+        )
+    )
+
+
+def _grid(ct: Path) -> Image:
+    """Return shape and affine of a CT with voxels that take no memory."""
+    if ct.stat().st_size == 0:
+        raise Rejection(
+            reject(
+                "ct_not_imported",
+                "label",
+                found="a label whose CT could not be imported",
+                expected="a CT",
+                remedy="mend the CT first",
+            )
+        )
+    header = read_header(ct)
+    affine = np.asarray(header.affine, np.float64)
+    return Image(np.broadcast_to(np.uint8(0), header.shape[:3]), affine)
+
+
+def _series_digest(record: Path | None) -> str | None:
+    if record is None:
+        return None
+    return read_json(record).get("series", {}).get("digest")
+
+
+def _smallest(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.uint8) if values.max(initial=0) < 256 else values
+
+
+def _refuse(path: Path) -> None:
+    with whole(path) as temporary:
+        temporary.write_bytes(b"")
+
+
+def _write_record(record: Path, content: dict[str, Any], findings: Sequence[Finding]) -> None:
+    content = {
+        "verdict": worst(findings),
+        **content,
+        "findings": [finding.to_json() for finding in findings],
+    }
+    write_json(record, content)

@@ -1,0 +1,133 @@
+"""NRRD and MetaImage files, read by SimpleITK, with the affine turned to RAS."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from workflow.liverseg.findings import Rejection, reject
+from workflow.liverseg.images import Image
+from workflow.liverseg.placing import label_rejection, place
+from workflow.liverseg.structures import value_of
+
+
+def read_itk(path: Path, part: str) -> tuple[NDArray[Any], NDArray[np.float64], dict[str, str]]:
+    """Read voxels (i, j, k) or (i, j, k, layer), the affine to RAS mm, and the file's own keys.
+
+    `part` is "ct" or "label", for the Rejection where the file cannot be read as a 3D image.
+    """
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        image = reader.Execute()
+    except RuntimeError:
+        # ITK's message quotes the whole path, which may hold a name.
+        raise Rejection(
+            reject(
+                f"{part}_unreadable",
+                part,
+                found="a file that cannot be read as NRRD or MetaImage",
+                expected="a whole .nrrd, .nhdr, .mha or .mhd file, with its data beside it",
+                remedy="export the file again",
+            )
+        ) from None
+    if image.GetDimension() != 3:
+        raise Rejection(
+            reject(
+                f"{part}_dimensions",
+                part,
+                found=f"an image of {image.GetDimension()} dimensions",
+                expected="3 dimensions",
+                remedy="export one volume",
+            )
+        )
+    lps = np.eye(4)
+    lps[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * np.array(image.GetSpacing())
+    lps[:3, 3] = image.GetOrigin()
+    data = sitk.GetArrayFromImage(image)
+    axes = (2, 1, 0, 3) if data.ndim == 4 else (2, 1, 0)
+    keys = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    return data.transpose(axes), np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps, keys
+
+
+def read_ct(path: Path) -> Image:
+    """Read a CT: int16 HU, or float32 where a value is not finite, for the inspection to see."""
+    data, affine, _ = read_itk(path, "ct")
+    if data.ndim != 3 or not np.issubdtype(data.dtype, np.number) or np.iscomplexobj(data):
+        raise Rejection(
+            reject(
+                "ct_dimensions",
+                "ct",
+                found="voxels of several components",
+                expected="one density a voxel",
+                remedy="export the CT, not a colour image",
+            )
+        )
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        return Image(data.astype(np.float32), affine)
+    return Image(np.clip(np.rint(data), -32768, 32767).astype(np.int16), affine)
+
+
+def read_label(
+    path: Path, ct: Image, structures: Sequence[Mapping[str, Any]]
+) -> NDArray[np.uint16]:
+    """Read a label onto the grid of `ct`, of which only shape and affine are used.
+
+    Values are kept, but for a segmentation of 3D Slicer, which names its segments: those get the
+    values that `structures` (see `structures.value_of`) gives to their names.
+    """
+    data, affine, keys = read_itk(path, "label")
+    if data.dtype.kind == "f" and not np.array_equal(data, np.rint(data)):
+        raise label_rejection(
+            "label_not_integer", "values that are not whole numbers", "one number a structure",
+            "export the label without interpolation",
+        )  # fmt: skip
+    if data.size and (data.min() < 0 or data.max() > 65535):
+        raise label_rejection(
+            "label_values", f"values from {data.min()} to {data.max()}", "values from 0 to 65535",
+            "export the label as a mask",
+        )  # fmt: skip
+    values = data.astype(np.uint16)
+    if any(re.fullmatch(r"Segment\d+_Name", key) for key in keys):
+        values = _slicer_values(values, keys, structures)
+    elif values.ndim == 4:
+        raise label_rejection(
+            "label_dimensions", "several layers without names", "one number a voxel",
+            "export one label map",
+        )  # fmt: skip
+    label = np.zeros(ct.data.shape, np.uint16)
+    place(label, values, affine, ct.affine)
+    return label
+
+
+def _slicer_values(
+    values: NDArray[np.uint16], keys: Mapping[str, str], structures: Sequence[Mapping[str, Any]]
+) -> NDArray[np.uint16]:
+    """Give the named segments of 3D Slicer their values; segments may lie on several layers."""
+    layers = values if values.ndim == 4 else values[..., None]
+    masks: dict[int, NDArray[np.bool_]] = {}
+    for key, name in keys.items():
+        match = re.fullmatch(r"Segment(\d+)_Name", key)
+        value = value_of([name], structures) if match else None
+        if match is None or value is None:
+            continue
+        layer = int(keys.get(f"Segment{match[1]}_Layer", "0"))
+        stored = int(keys.get(f"Segment{match[1]}_LabelValue", "1"))
+        masks[value] = masks.get(value, np.False_) | (layers[..., layer] == stored)
+    if not masks:
+        raise label_rejection(
+            "label_no_structure",
+            "segments, none with a name that the settings know",
+            "a segment named as one of dicom.structures",
+            "add its name, as a regular expression, to dicom.structures",
+        )
+    found = np.zeros(layers.shape[:3], np.uint16)
+    for value in dict.fromkeys(int(entry["value"]) for entry in structures):
+        if value in masks:
+            found[masks[value]] = value
+    return found
