@@ -63,7 +63,7 @@ def read_image(path: Path, dtype: type | None = np.float32) -> Image:
 
 
 def write_image(path: Path, data: np.ndarray, affine: np.ndarray, *, slope: float = 1.0) -> None:
-    """Write voxels under a fresh header (mm, sform and qform the same), whole, same input same bytes.
+    """Write voxels under a fresh header (mm, sform = qform), whole; same input, same bytes.
 
     `slope` is stored as `scl_slope`: a reader sees `data * slope`. Fast compression: masks and
     probabilities are mostly empty, CTs mostly noise, and neither gains from more.
@@ -76,14 +76,13 @@ def write_image(path: Path, data: np.ndarray, affine: np.ndarray, *, slope: floa
     image.set_qform(affine, code=1, strip_shears=True)
     if slope != 1.0:
         image.header.set_slope_inter(slope, 0.0)
-    content = _serialise(image, data, slope)
-    with whole(path) as temporary:
+    with whole(path) as temporary, temporary.open("wb") as raw:
         if path.suffix == ".gz":
             # No name and no time in the gzip header: the bytes depend on the content alone.
-            with temporary.open("wb") as raw, gzip_writer(raw) as stream:
-                stream.write(content)
+            with gzip_writer(raw) as stream:
+                _serialise(stream, image, data, slope)
         else:
-            temporary.write_bytes(content)
+            _serialise(raw, image, data, slope)
 
 
 def gzip_writer(raw: io.BufferedIOBase | io.BufferedWriter) -> gzip.GzipFile:
@@ -91,15 +90,21 @@ def gzip_writer(raw: io.BufferedIOBase | io.BufferedWriter) -> gzip.GzipFile:
     return igzip.IGzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0)
 
 
-def _serialise(image: nibabel.Nifti1Image, data: np.ndarray, slope: float) -> bytes:
+def _serialise(
+    stream: gzip.GzipFile | io.BufferedWriter,
+    image: nibabel.Nifti1Image,
+    data: np.ndarray,
+    slope: float,
+) -> None:
     # nibabel divides by the slope when it writes; the voxels given here are stored as they are.
     header = image.header.copy()
     header.set_data_dtype(data.dtype)
     header.set_data_shape(data.shape)
     header["vox_offset"] = 352
     header["scl_slope"], header["scl_inter"] = slope, 0.0
-    out = io.BytesIO()
-    out.write(header.binaryblock)
-    out.write(b"\0" * (352 - out.tell()))
-    out.write(np.asarray(data, dtype=header.get_data_dtype()).tobytes(order="F"))
-    return out.getvalue()
+    stream.write(header.binaryblock.ljust(352, b"\0"))
+    # Slices in the order of the file, never a copy of the whole: a large CT is 0.5 GB.
+    planes = np.moveaxis(data, (0, 1), (-2, -1)) if data.ndim > 2 else data[None]
+    for index in np.ndindex(*reversed(planes.shape[:-2])):
+        plane = np.asarray(planes[index[::-1]], dtype=header.get_data_dtype())
+        stream.write(plane.tobytes(order="F"))

@@ -1,0 +1,92 @@
+"""Clean-up: what goes, what stays, and that mask and probability agree afterwards."""
+
+import numpy as np
+import pytest
+
+from workflow.liverseg.cleanup import clean_up
+
+NOTHING = {"largest_component": False, "smallest_ml": 0.0, "fill_holes": False}
+
+
+def blobs():
+    """A cube of 6³ with a hole of 2 voxels, a cube of 2³, and one voxel."""
+    mask = np.zeros((20, 14, 12), np.uint8, order="F")
+    mask[1:7, 1:7, 1:7] = 1
+    mask[3, 3, 3:5] = 0
+    mask[10:12, 10:12, 4:6] = 1
+    mask[19, 13, 11] = 1
+    return mask, np.where(mask > 0, 200, 90).astype(np.uint8)[..., None]
+
+
+def consistent(mask, probability):
+    return np.array_equal(probability.max(axis=-1) >= 128, mask > 0)
+
+
+def test_nothing_is_changed_unless_asked_for():
+    mask, probability = blobs()
+    record = clean_up(mask, probability, 0.001, NOTHING)
+    assert np.array_equal(mask, blobs()[0])
+    assert (record.components, record.removed_components, record.filled_holes) == (3, 0, 0)
+    assert record.largest_part == pytest.approx(214 / 223)
+
+
+def test_largest_component_stays():
+    mask, probability = blobs()
+    record = clean_up(mask, probability, 0.001, NOTHING | {"largest_component": True})
+    assert mask.sum() == 214
+    assert record.removed_components == 2
+    assert record.removed_ml == pytest.approx(0.009)
+    assert consistent(mask, probability)
+
+
+def test_small_components_go():
+    mask, probability = blobs()
+    record = clean_up(mask, probability, 0.001, NOTHING | {"smallest_ml": 0.005})
+    assert mask.sum() == 222
+    assert record.removed_components == 1
+    assert consistent(mask, probability)
+
+
+def test_holes_are_filled():
+    mask, probability = blobs()
+    record = clean_up(mask, probability, 0.001, NOTHING | {"fill_holes": True})
+    assert mask[1:7, 1:7, 1:7].all()
+    assert (record.filled_holes, record.filled_ml) == (1, pytest.approx(0.002))
+    assert consistent(mask, probability)
+
+
+def test_a_bay_is_no_hole():
+    mask, probability = blobs()
+    mask[3, 3, 5:] = 0  # the hole opens to the outside
+    probability[3, 3, 5:] = 90
+    assert clean_up(mask, probability, 0.001, NOTHING | {"fill_holes": True}).filled_holes == 0
+
+
+def test_a_dent_at_the_border_of_the_scan_is_no_hole():
+    mask = np.zeros((8, 8, 8), np.uint8)
+    mask[:, :, :4] = 1
+    mask[4, 4, 0] = 0
+    record = clean_up(mask, np.zeros((8, 8, 8, 1), np.uint8), 1.0, NOTHING | {"fill_holes": True})
+    assert record.filled_holes == 0
+
+
+def test_a_tumour_within_the_liver_is_part_of_it():
+    mask, probability = blobs()
+    mask[2:4, 2:4, 1] = 2
+    clean_up(mask, probability, 0.001, NOTHING | {"largest_component": True, "fill_holes": True})
+    assert np.count_nonzero(mask == 2) == 4
+
+
+def test_empty_mask_stays_empty():
+    mask = np.zeros((4, 4, 4), np.uint8)
+    settings = {"largest_component": True, "smallest_ml": 5.0, "fill_holes": True}
+    record = clean_up(mask, np.zeros((4, 4, 4, 1), np.uint8), 1.0, settings)
+    assert (record.components, record.removed_ml, mask.any()) == (0, 0.0, False)
+
+
+def test_everything_may_be_too_small():
+    mask, probability = blobs()
+    settings = {"largest_component": True, "smallest_ml": 5.0, "fill_holes": True}
+    record = clean_up(mask, probability, 0.001, settings)
+    assert not mask.any()
+    assert record.removed_components == 3

@@ -1,0 +1,116 @@
+"""Confidence: green for a sound prediction, and a reason for every way to damage it."""
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.unit.test_grids import ORIENTATIONS, scanner_affine
+from tests.unit.test_volumes import as_scanned
+from workflow.liverseg.cleanup import clean_up
+from workflow.liverseg.confidence import gather, judge
+from workflow.liverseg.prediction import Agreement
+from workflow.liverseg.settings import SCHEMAS
+
+LIMITS = yaml.safe_load((SCHEMAS.parents[1] / "config/config.yaml").read_text(encoding="utf-8"))[
+    "prediction"
+]["confidence"]
+KEEP_LARGEST = {"largest_component": True, "smallest_ml": 0.0, "fill_holes": True}
+SPACING = (5.0, 5.0, 5.0)
+
+
+def patient():
+    """A body with lungs above and a liver of about 1.4 l on the right, in RAS at 5 mm."""
+    x, y, z = np.meshgrid(np.arange(72), np.arange(56), np.arange(50), indexing="ij")
+    hu = np.full(x.shape, -1000, np.int16)
+    body = ((x - 36) / 32) ** 2 + ((y - 28) / 22) ** 2 < 1
+    hu[body] = 30
+    lungs = (
+        body & (z > 36) & (np.abs(x - 36) > 5) & (((x - 36) / 28) ** 2 + ((y - 28) / 18) ** 2 < 1)
+    )
+    hu[lungs] = -850
+    liver = ((x - 22) / 14) ** 2 + ((y - 30) / 15) ** 2 + ((z - 22) / 12.5) ** 2 < 1
+    hu[liver] = 110
+    noise = np.random.default_rng(0).normal(0, 15, hu.shape)
+    return (hu + noise).astype(np.int16), liver.astype(np.uint8)
+
+
+def light_of(mask, *, agreement=(), expected_dice=0.97, axes=(0, 1, 2), signs=(1, 1, 1)):
+    hu = as_scanned(patient()[0], axes, signs)
+    mask = np.asfortranarray(as_scanned(mask, axes, signs))
+    affine = scanner_affine(axes, signs, SPACING)
+    probability = np.where(mask > 0, 250, 5).astype(np.uint8)[..., None]
+    clean = clean_up(mask, probability, 0.125, KEEP_LARGEST)
+    evidence = gather(
+        hu,
+        mask,
+        affine,
+        clean=clean,
+        agreement=Agreement(agreement, ()),
+        expected_dice=expected_dice,
+    )
+    light, checks = judge(evidence, LIMITS)
+    return light, {check.name for check in checks if check.light != "green"}
+
+
+@pytest.mark.parametrize(("axes", "signs"), ORIENTATIONS)
+def test_sound_prediction_is_green_from_every_orientation(axes, signs):
+    assert light_of(patient()[1], axes=axes, signs=signs) == ("green", set())
+
+
+def damaged(kind):
+    mask = patient()[1]
+    x, y, z = np.indices(mask.shape)
+    match kind:
+        case "empty":
+            mask[:] = 0
+        case "shrunk":
+            mask[(x < 18) | (x > 26) | (y < 24) | (y > 34)] = 0
+        case "everything soft":
+            mask[:] = patient()[0] > -300
+        case "speckled":
+            mask |= (np.random.default_rng(1).random(mask.shape) < 0.02).astype(np.uint8)
+        case "in two pieces":
+            mask[:, :, 20:22] = 0
+        case "half missing":
+            mask[:, :, 22:] = 0
+        case "mirrored":
+            mask = np.ascontiguousarray(mask[::-1])
+        case "into the lung":
+            mask = np.roll(mask, 16, axis=2)
+        case "hollow":
+            inner = ((x - 22) / 9) ** 2 + ((y - 30) / 10) ** 2 + ((z - 22) / 8) ** 2 < 1
+            mask[inner] = 0
+        case "cut off":
+            mask = np.roll(mask, -22, axis=2)
+            mask[:, :, 30:] = 0
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("kind", "lights", "reason"),
+    [
+        ("empty", {"red"}, "empty"),
+        ("shrunk", {"yellow", "red"}, "volume_ml"),
+        ("everything soft", {"red"}, "volume_ml"),
+        ("speckled", {"yellow", "red"}, "largest_part"),
+        ("in two pieces", {"red"}, "largest_part"),
+        ("half missing", {"red"}, "slice_jump"),
+        ("mirrored", {"yellow", "red"}, "side"),
+        ("into the lung", {"red"}, "foreign_part"),
+        ("hollow", {"red"}, "filled_part"),
+        ("cut off", {"yellow", "red"}, "border_part"),
+    ],
+)
+def test_damage_lights_up_with_its_reason(kind, lights, reason):
+    light, reasons = light_of(damaged(kind))
+    assert light in lights
+    assert reason in reasons
+
+
+def test_disagreement_and_doubt_light_up():
+    mask = patient()[1]
+    assert light_of(mask, agreement=(0.99, 0.98))[0] == "green"
+    assert light_of(mask, agreement=(0.99, 0.9)) == ("yellow", {"agreement"})
+    assert light_of(mask, agreement=(0.99, 0.5)) == ("red", {"agreement"})
+    assert light_of(mask, expected_dice=0.85) == ("yellow", {"expected_dice"})
+    assert light_of(mask, expected_dice=0.5) == ("red", {"expected_dice"})

@@ -1,0 +1,180 @@
+"""How far a prediction can be trusted without a label: a traffic light and its reasons."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workflow.liverseg.cleanup import CleanUp
+from workflow.liverseg.grids import Route, plan_route
+from workflow.liverseg.prediction import BODY_HU, Agreement, voxel_ml
+
+LIGHTS = ("green", "yellow", "red")
+KEEP = {"spacing_mm": None, "in_plane": {"mode": "keep"}}
+# ASSUME what lies outside is neither liver, nor its vessels, lesions, fat or contrast.
+SOFT_TISSUE_HU = (-50, 250)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: what was measured, the light it gives, and the reason."""
+
+    name: str
+    value: float
+    light: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a predicted mask `(x, y, z)` on canonical axes; None where unknown.
+
+    side: centre of the mask against the body's centre, −1 (the patient's right) to 1.
+    slice_jump: largest change of area between neighbouring slices within the scan, as part of
+    the largest area, for each `JUMP_MM` of slice distance.
+    """
+
+    volume_ml: float
+    median_hu: float
+    foreign_part: float
+    border_part: float
+    side: float
+    slice_jump: float
+    largest_part: float
+    filled_part: float
+    agreement: float | None
+    expected_dice: float
+
+
+JUMP_MM = 5.0
+
+
+def gather(
+    hu: np.ndarray,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    *,
+    clean: CleanUp,
+    agreement: Agreement,
+    expected_dice: float,
+) -> Evidence | None:
+    """Measure a cleaned mask `(i, j, k)` on its CT (int16 HU); None where the mask is empty."""
+    route = plan_route(mask.shape, affine, KEEP)
+    inside = route.to_canonical(mask)
+    area = np.array([np.count_nonzero(inside[:, :, z]) for z in range(inside.shape[2])])
+    voxels = int(area.sum())
+    if not voxels:
+        return None
+    volume_ml = voxels * voxel_ml(affine)
+    counts, lowest = _histogram(hu, mask)
+    order = np.cumsum(counts)
+    soft = counts[max(0, SOFT_TISSUE_HU[0] - lowest) : max(0, SOFT_TISSUE_HU[1] - lowest + 1)]
+    return Evidence(
+        volume_ml=volume_ml,
+        median_hu=float(np.searchsorted(order, voxels / 2) + lowest),
+        foreign_part=1 - float(soft.sum()) / voxels,
+        border_part=_on_border(inside) / float(area.max()),
+        side=_side(route, hu, inside),
+        slice_jump=_slice_jump(area, float(np.linalg.norm(route.affine[:3, 2]))),
+        largest_part=clean.largest_part,
+        filled_part=clean.filled_ml / volume_ml,
+        agreement=min(agreement.dice) if agreement.dice else None,
+        expected_dice=expected_dice,
+    )
+
+
+def _histogram(hu: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """Counts of each HU within the mask, and the HU of the first count."""
+    values = hu.ravel(order="K")[mask.ravel(order="K") > 0].astype(np.int32)
+    lowest = int(values.min())
+    return np.bincount(values - lowest), lowest
+
+
+def _on_border(inside: np.ndarray) -> int:
+    """Voxels of the mask in the outermost planes of the scan, of the worst of its six sides."""
+    sides = [inside.take(side, axis=axis) for axis in range(3) for side in (0, -1)]
+    return max(int(np.count_nonzero(side)) for side in sides)
+
+
+def _slice_jump(area: np.ndarray, spacing_mm: float) -> float:
+    if len(area) < 2:
+        return 0.0
+    return float(np.abs(np.diff(area)).max() / area.max() / max(1.0, spacing_mm / JUMP_MM))
+
+
+def _side(route: Route, hu: np.ndarray, inside: np.ndarray) -> float:
+    """Centre of the mask along x against the body's, in its half widths; every fourth slice."""
+    body = (route.to_canonical(hu)[::2, ::2, ::4] > BODY_HU).sum(axis=(1, 2), dtype=np.int64)
+    liver = np.array([np.count_nonzero(plane) for plane in inside])
+    # Rows of couch and cable hold little; rows of the body hold much.
+    there = np.flatnonzero(body > 0.1 * body.max()) * 2
+    if not there.size:
+        return 0.0
+    centre, half = (there[0] + there[-1]) / 2, max(1.0, (there[-1] - there[0]) / 2)
+    return float((np.average(np.arange(len(liver)), weights=liver) - centre) / half)
+
+
+def judge(evidence: Evidence | None, limits: dict[str, Any]) -> tuple[str, list[Check]]:
+    """The worst light of all checks, and the checks; `limits` is the config's `confidence`."""
+    if evidence is None:
+        checks = [Check("empty", 0.0, "red", "nothing was found: the mask is empty")]
+    else:
+        checks = list(_checks(evidence, limits))
+    return max((check.light for check in checks), key=LIGHTS.index), checks
+
+
+def _checks(evidence: Evidence, limits: dict[str, Any]) -> Iterator[Check]:
+    yield _between("volume_ml", evidence.volume_ml, limits, "the volume is {:.0f} ml")
+    yield _between("median_hu", evidence.median_hu, limits, "the median within is {:.0f} HU")
+    yield _below(
+        "foreign_part", evidence.foreign_part, limits, "{:.0%} of the mask is no soft tissue"
+    )
+    yield _below(
+        "border_part",
+        evidence.border_part,
+        limits,
+        "the scan may cut the organ off: {:.0%} of its largest section lie on an edge",
+    )
+    yield _below("side", evidence.side, limits, "the mask lies on the patient's left ({:.2f})")
+    yield _below(
+        "slice_jump", evidence.slice_jump, limits, "the area jumps by {:.0%} between two slices"
+    )
+    yield _above(
+        "largest_part",
+        evidence.largest_part,
+        limits,
+        "the mask was in pieces: the largest held {:.0%} before the clean-up",
+    )
+    yield _below("filled_part", evidence.filled_part, limits, "{:.0%} of the mask were holes")
+    if evidence.agreement is not None:
+        yield _above(
+            "agreement",
+            evidence.agreement,
+            limits,
+            "flips or models disagree (lowest Dice with their mean {:.3f})",
+        )
+    yield _above(
+        "expected_dice",
+        evidence.expected_dice,
+        limits,
+        "the network is in doubt (its probabilities promise a Dice of {:.3f})",
+    )
+
+
+def _between(name: str, value: float, limits: dict[str, Any], text: str) -> Check:
+    inside = {light: low <= value <= high for light, (low, high) in limits[name].items()}
+    return _check(name, value, not inside["yellow"], not inside["red"], text)
+
+
+def _below(name: str, value: float, limits: dict[str, Any], text: str) -> Check:
+    return _check(name, value, value > limits[name]["yellow"], value > limits[name]["red"], text)
+
+
+def _above(name: str, value: float, limits: dict[str, Any], text: str) -> Check:
+    return _check(name, value, value < limits[name]["yellow"], value < limits[name]["red"], text)
+
+
+def _check(name: str, value: float, yellow: bool, red: bool, text: str) -> Check:
+    light = "red" if red else "yellow" if yellow else "green"
+    return Check(name, round(value, 6), light, text.format(value))

@@ -1,0 +1,251 @@
+"""From one CT in HU to classes and probabilities on the scanner's own grid, slab by slab."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from workflow.liverseg.grids import Route, Sampling, plan_route, support
+from workflow.liverseg.volumes import prepare_slices, restore_slices
+from workflow.liverseg.windows import Blend, Predictor, Tally, plan_windows
+
+SLAB = 16  # slices of the scanner's grid made at once: bounds memory, changes no value
+BODY_HU = -300  # ASSUME between air and lung below and fat above
+BODY_MARGIN_MM = 12.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """What prediction must know of one or several networks that read the same kind of volume.
+
+    members: the predictors, compared with one another for confidence. preprocessing: the
+    `volumes` settings they were trained with. patch: the (x, y, z) voxels they were trained on.
+    n_classes: foreground classes. may_shrink: whether smaller windows give the same answer (they
+    do not where a layer takes statistics over its window).
+    """
+
+    members: Sequence[Predictor]
+    preprocessing: dict[str, Any]
+    patch: tuple[int, int, int]
+    n_classes: int
+    may_shrink: bool = False
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the members of an ensemble agree, on the prepared grid.
+
+    dice: of each member's foreground with that of their mean. volume_ml: each member's.
+    """
+
+    dice: tuple[float, ...]
+    volume_ml: tuple[float, ...]
+
+
+@dataclass
+class Prediction:
+    """Classes and probabilities on the scanner's grid.
+
+    mask: uint8 classes (i, j, k). probability: uint8 (i, j, k, c) of the foreground classes,
+    255 = certain. expected_dice: the Dice that the probabilities themselves promise,
+    2 Σ_mask p / (Σ p + |mask|); 1 where both are empty.
+    """
+
+    mask: np.ndarray
+    probability: np.ndarray
+    agreement: Agreement
+    expected_dice: float
+    tally: Tally
+    window: tuple[int, int, int]
+
+
+def predict(
+    hu: np.ndarray,
+    affine: np.ndarray,
+    network: Network,
+    *,
+    overlap: float = 0.5,
+    batch: int = 1,
+    crop_to_body: bool = True,
+    slab: int = SLAB,
+) -> Prediction:
+    """Predict a whole CT.
+
+    Parameters
+    ----------
+    hu
+        CT `(i, j, k)` in HU, of any orientation.
+    affine
+        Its index-to-RAS-mm matrix (4, 4).
+    network
+        The predictors and what they expect.
+    overlap, batch
+        Least part that neighbouring windows share; windows handed to a predictor at once.
+    crop_to_body
+        Leave out what lies beside the patient.
+    slab
+        Slices of the scanner's grid made at once.
+    """
+    route = plan_route(hu.shape, affine, network.preprocessing)
+    canonical = route.to_canonical(hu)
+    if crop_to_body:
+        least = (1, 1) if network.may_shrink else network.patch[:2]
+        route = crop_route(route, body_box(canonical, route), least)
+    blend = _blend(canonical, route, network, overlap=overlap, batch=batch)
+    mask = np.zeros(route.source_shape, dtype=np.uint8, order="F")
+    probability = np.zeros((*route.source_shape, network.n_classes), dtype=np.uint8, order="F")
+    comparison, promise = _Comparison(len(network.members)), _Promise()
+    for first, last, foreground in _restored(blend, route, comparison, slab):
+        classes, quantised = decide(foreground)
+        promise.add(foreground, classes)
+        route.to_canonical(mask)[:, :, first:last] = classes
+        for channel, values in enumerate(quantised):
+            route.to_canonical(probability[..., channel])[:, :, first:last] = values
+    return Prediction(
+        mask=mask,
+        probability=probability,
+        agreement=comparison.agreement(route.affine),
+        expected_dice=promise.dice(),
+        tally=blend.tally,
+        window=blend.plan.size,
+    )
+
+
+def voxel_ml(affine: np.ndarray) -> float:
+    """Volume in ml of a voxel of the grid with this index-to-mm matrix (4, 4)."""
+    return abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+
+
+def decide(foreground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Classes and stored probabilities of foreground probabilities `(c, x, y, z)`.
+
+    A voxel is foreground where the classes together pass one half, and then of the likeliest
+    class. Stored as uint8 so that with one class the mask is exactly where 128 is reached: a
+    surface at one half then runs along the mask.
+    """
+    inside = foreground.sum(axis=0) > 0.5
+    classes = np.where(inside, foreground.argmax(axis=0) + 1, 0).astype(np.uint8)
+    quantised = np.rint(np.clip(foreground, 0, 1) * np.float32(255)).astype(np.uint8)
+    if len(foreground) == 1:
+        quantised = np.where(inside, np.maximum(quantised, 128), np.minimum(quantised, 127))
+    return classes, quantised
+
+
+def body_box(hu: np.ndarray, route: Route) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Half-open ranges of prepared x and y that hold the patient, with a margin.
+
+    `hu` is the CT on canonical axes; about every fourth millimetre of it is looked at. The couch
+    is thin and falls to an opening; arms stay. Without a body the whole plane is returned.
+    """
+    spacing = np.linalg.norm(route.canonical_affine[:3, :3], axis=0)
+    steps = [max(1, int(coarse / s)) for coarse, s in zip((4, 4, 8), spacing, strict=True)]
+    body = hu[:: steps[0], :: steps[1], :: steps[2]] > BODY_HU
+    body = ndimage.binary_opening(body, structure=np.ones((3, 3, 1), dtype=bool))
+    boxes = []
+    for axis in (0, 1):
+        n_out = route.shape[axis]
+        there = np.flatnonzero(body.any(axis=(1 - axis, 2)))
+        if not there.size:
+            return (0, route.shape[0]), (0, route.shape[1])
+        back = route.samplings[axis].inverse()
+        margin = BODY_MARGIN_MM / spacing[axis] + steps[axis]
+        ends = (there[0] * steps[axis] - margin, there[-1] * steps[axis] + margin)
+        first, last = (back.start + back.step * end for end in ends)
+        first = min(max(0, int(np.floor(first))), n_out - 1)
+        boxes.append((first, max(first + 1, min(n_out, int(np.ceil(last)) + 1))))
+    return boxes[0], boxes[1]
+
+
+def crop_route(
+    route: Route, box: tuple[tuple[int, int], tuple[int, int]], least: tuple[int, int]
+) -> Route:
+    """The route to a part of the prepared plane: `box`, widened to `least` where there is room.
+
+    Sides become multiples of 16 where there is room, which no network has to pad.
+    """
+    samplings = list(route.samplings)
+    for axis, (first, last) in enumerate(box):
+        n = route.shape[axis]
+        side = min(n, max(-(-(last - first) // 16) * 16, least[axis]))
+        first = min(max(0, (first + last - side) // 2), n - side)
+        samplings[axis] = samplings[axis].then(Sampling(n, side, float(first), 1.0))
+    return replace(route, samplings=(samplings[0], samplings[1], samplings[2]))
+
+
+def _blend(
+    canonical: np.ndarray, route: Route, network: Network, *, overlap: float, batch: int
+) -> Blend:
+    def prepared(first: int, last: int) -> np.ndarray:
+        window = network.preprocessing["window_hu"]
+        return prepare_slices(canonical, route, window, first=first, last=last)
+
+    x, y, z = network.patch
+    if network.may_shrink:
+        x, y = min(x, route.shape[0]), min(y, route.shape[1])
+    plan = plan_windows(route.shape, (x, y, z), overlap)
+    return Blend(
+        prepared, route.shape, plan, network.members, n_classes=network.n_classes, batch=batch
+    )
+
+
+def _restored(
+    blend: Blend, route: Route, comparison: "_Comparison", slab: int
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Slabs of the scanner's canonical grid: first, last, foreground (c, x, y, last - first)."""
+    back = route.samplings[2].inverse()
+    for first in range(0, back.n_out, slab):
+        last = min(first + slab, back.n_out)
+        low, high = support(back, first, last)
+        members = blend.slices(low, high)
+        mean = members[0] if len(members) == 1 else members.mean(axis=0)
+        comparison.add(members, mean, low)
+        yield first, last, restore_slices(mean, route, first=first, last=last, offset=low)
+
+
+class _Comparison:
+    """Counts the voxels of each member and of the mean, each prepared slice once."""
+
+    def __init__(self, n_members: int) -> None:
+        self.next_slice, self.mean = 0, 0
+        self.alone = np.zeros(n_members, dtype=np.int64)
+        self.shared = np.zeros(n_members, dtype=np.int64)
+
+    def add(self, members: np.ndarray, mean: np.ndarray, low: int) -> None:
+        new = slice(max(0, self.next_slice - low), None)
+        self.next_slice = max(self.next_slice, low + mean.shape[-1])
+        if len(members) == 1:
+            return
+        together = mean[..., new].sum(axis=0) > 0.5
+        self.mean += int(np.count_nonzero(together))
+        for index, member in enumerate(members):
+            alone = member[..., new].sum(axis=0) > 0.5
+            self.alone[index] += np.count_nonzero(alone)
+            self.shared[index] += np.count_nonzero(alone & together)
+
+    def agreement(self, affine: np.ndarray) -> Agreement:
+        if len(self.alone) == 1:
+            return Agreement((), ())
+        dice = [
+            2 * int(shared) / int(alone + self.mean) if alone + self.mean else 1.0
+            for shared, alone in zip(self.shared, self.alone, strict=True)
+        ]
+        return Agreement(tuple(dice), tuple(float(n) * voxel_ml(affine) for n in self.alone))
+
+
+class _Promise:
+    """Sums up what `expected_dice` needs."""
+
+    def __init__(self) -> None:
+        self.inside, self.everywhere, self.voxels = 0.0, 0.0, 0
+
+    def add(self, foreground: np.ndarray, classes: np.ndarray) -> None:
+        together = foreground.sum(axis=0)
+        self.everywhere += float(together.sum(dtype=np.float64))
+        self.inside += float(together.sum(dtype=np.float64, where=classes > 0))
+        self.voxels += int(np.count_nonzero(classes))
+
+    def dice(self) -> float:
+        total = self.everywhere + self.voxels
+        return 2 * self.inside / total if total else 1.0
