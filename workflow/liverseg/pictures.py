@@ -81,7 +81,7 @@ def draw_overlay(path: Path, patient: Patient, *, window_hu: Sequence[float], sl
     """Write axial slices, one coronal and one sagittal, with each region's outline, as PNG."""
     united = np.any(list(patient.regions.values()), axis=0)
     columns = int(np.ceil(slices / 2)) if slices > 1 else 1
-    figure = Figure(figsize=(3.0 * (columns + 1), 5.6), facecolor=DARK, layout="constrained")
+    figure = Figure(figsize=(3.0 * (columns + 1), 5.0), facecolor=DARK, layout="constrained")
     grid = figure.subplots(2, columns + 1, squeeze=False)
     axials = [grid[row, column] for row in range(2) for column in range(columns)]
     for axes, z in zip(axials, spread(united, slices), strict=False):
@@ -172,7 +172,8 @@ def draw_projection(path: Path, patient: Patient, views: Mapping[str, np.ndarray
         context = np.clip(ndimage.zoom(flat.astype(np.float32) / 255.0, factors, order=1), 0, 1)
         glow = matplotlib.colormaps["inferno"](region)[..., :3]
         inside = np.clip(region * 8, 0, 1)[..., None]
-        axes.imshow(inside * glow + (1 - 0.9 * inside) * 0.55 * context[..., None])
+        shown = inside * glow + (1 - 0.9 * inside) * 0.55 * context[..., None]
+        axes.imshow(np.clip(shown, 0.0, 1.0))
         axes.set_title(title, color=LIGHT, fontsize=10)
         axes.set_axis_off()
         for x, letter, side in ((0.01, sides[0], "left"), (0.99, sides[1], "right")):

@@ -117,7 +117,7 @@ def _ray_cast(brightness: np.ndarray, axis: int) -> np.ndarray:
 
     width, height = view_size(brightness.shape, axis)
     volume = vedo.Volume(brightness).mode(1)  # 1: maximum intensity projection
-    volume.cmap("gray", vmin=0, vmax=255).alpha([1.0, 1.0])
+    volume.color([(0, "black"), (255, "white")]).alpha([(0, 1.0), (255, 1.0)])
     volume.properties.SetInterpolationTypeToLinear()
     plotter = vedo.Plotter(offscreen=True, size=(width, height), bg="black")
     middle = (np.array(brightness.shape) - 1) / 2.0
@@ -143,7 +143,8 @@ def _shade(parts: Sequence[Part], direction: np.ndarray) -> np.ndarray:
     meshes = []
     for part in parts:
         mesh = vedo.Mesh([part.vertices_mm, part.triangles]).c(part.colour).alpha(part.opacity)
-        mesh.compute_normals().lighting("glossy").phong()
+        mesh.compute_normals().phong()
+        mesh.lighting(ambient=0.2, diffuse=0.85, specular=0.12, specular_power=12)
         meshes.append(mesh)
     middle, radius = _sphere(parts)
     position = middle + direction / np.linalg.norm(direction) * 4.0 * radius

@@ -19,12 +19,12 @@ rule export_mesh:
         "results/benchmarks/export_mesh/{model}/{patient}.tsv"
     conda:
         "../../envs/show.yaml"
-    params:
-        settings=settings("labels", "mesh"),
-        code=code_digest("export_mesh"),
     resources:
         mem_mb=4000,
         runtime=20,
+    params:
+        settings=settings("labels", "mesh"),
+        code=code_digest("export_mesh"),
     script:
         "../scripts/export_mesh.py"
 
@@ -45,11 +45,11 @@ rule render_patient:
         "results/benchmarks/render_patient/{model}/{patient}.tsv"
     conda:
         "../../envs/show.yaml"
-    params:
-        settings=settings("labels", "pictures"),
-        code=code_digest("render_patient"),
     resources:
         mem_mb=4000,
         runtime=20,
+    params:
+        settings=settings("labels", "pictures"),
+        code=code_digest("render_patient"),
     script:
         "../scripts/render_patient.py"

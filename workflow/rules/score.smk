@@ -14,12 +14,12 @@ rule score_patient:
         "results/benchmarks/score_patient/{model}/{patient}.tsv"
     conda:
         "../../envs/learn.yaml"
-    params:
-        settings=settings("labels", "scores"),
-        code=code_digest("score_patient"),
     resources:
         mem_mb=4000,
         runtime=20,
+    params:
+        settings=settings("labels", "scores"),
+        code=code_digest("score_patient"),
     script:
         "../scripts/score_patient.py"
 
@@ -37,11 +37,11 @@ rule summarise_scores:
         "results/benchmarks/summarise_scores/{model}.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        settings=settings("scores"),
-        code=code_digest("summarise_scores"),
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        settings=settings("scores"),
+        code=code_digest("summarise_scores"),
     script:
         "../scripts/summarise_scores.py"
