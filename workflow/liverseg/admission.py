@@ -1,0 +1,173 @@
+"""Whom the cohort admits: the records of all patients weighed together, duplicates found."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.findings import Finding, Refusal, finding_from_json, reject, worst
+
+COHORT_COLUMNS = [
+    "patient",
+    "verdict",
+    "labelled",
+    "group",
+    "split",
+    "repairs",
+    "warnings",
+    "slices",
+    "slice_spacing_mm",
+    "spacing_mm",
+    "orientation",
+    "foreground_ml",
+    "voxel_digest",
+    "label_digest",
+]
+REJECTED_COLUMNS = ["patient", "code", "part", "found", "expected", "remedy"]
+
+
+@dataclass(frozen=True)
+class Person:
+    """What the sheet says of a patient beyond the files."""
+
+    group: str
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The two tables: one row a patient admitted, one row a finding that rejected."""
+
+    cohort: pd.DataFrame
+    rejected: pd.DataFrame
+
+
+def admit(
+    records: Sequence[Mapping[str, Any]],
+    *,
+    refused: Sequence[Refusal] = (),
+    people: Mapping[str, Person],
+) -> Admission:
+    """Weigh all records: admit, or reject with code, finding and remedy.
+
+    `records` are those of `inspection.inspect`; `refused` are patients whose files were never
+    read. Scans that stand under two names are found by their digests.
+    """
+    records = sorted(records, key=lambda record: record["patient"])
+    findings = {
+        record["patient"]: [finding_from_json(found) for found in record["findings"]]
+        for record in records
+    }
+    for patient, finding in find_duplicates(records):
+        findings[patient].append(finding)
+    rejections = list(refused)
+    rows = []
+    for record in records:
+        patient = record["patient"]
+        bad = [finding for finding in findings[patient] if finding.verdict == "reject"]
+        rejections += [Refusal(patient, finding) for finding in bad]
+        if not bad:
+            rows.append(_row(record, findings[patient], people[patient]))
+    rejections.sort(key=lambda refusal: refusal.patient)
+    return Admission(
+        pd.DataFrame(rows, columns=COHORT_COLUMNS),
+        pd.DataFrame(
+            [{key: r.to_json()[key] for key in REJECTED_COLUMNS} for r in rejections],
+            columns=REJECTED_COLUMNS,
+        ),
+    )
+
+
+def _row(record: Mapping[str, Any], findings: Sequence[Finding], person: Person) -> dict:
+    geometry = record["geometry"]
+    label = record.get("label", {})
+    codes = {
+        verdict: " ".join(dict.fromkeys(f.code for f in findings if f.verdict == verdict))
+        for verdict in ("repair", "warn")
+    }
+    return {
+        "patient": record["patient"],
+        "verdict": worst(findings),
+        "labelled": "yes" if record["labelled"] else "no",
+        "group": person.group,
+        "split": person.split or "",
+        "repairs": codes["repair"],
+        "warnings": codes["warn"],
+        "slices": geometry["shape"][geometry["slice_axis"]],
+        "slice_spacing_mm": geometry["spacing_mm"][geometry["slice_axis"]],
+        "spacing_mm": " ".join(f"{x:.4g}" for x in geometry["spacing_mm"]),
+        "orientation": geometry["orientation"],
+        "foreground_ml": label.get("foreground_ml", ""),
+        "voxel_digest": record["ct"]["voxel_digest"],
+        "label_digest": label.get("voxel_digest", ""),
+    }
+
+
+def find_duplicates(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, Finding]]:
+    """Find scans under two names; returns the patients to reject with the finding.
+
+    With equal labels (or where only one has a label) one is kept, the first that has a label;
+    with different ones nobody knows which is right, and all are rejected.
+    """
+    by_digest: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        digest = record.get("ct", {}).get("voxel_digest")
+        if digest and record["verdict"] != "rejected":
+            by_digest.setdefault(digest, []).append(record)
+    found = []
+    for same in by_digest.values():
+        if len(same) < 2:
+            continue
+        labels = {r["label"].get("voxel_digest") for r in same if r.get("label")}
+        kept = next((r for r in same if r.get("label")), same[0])
+        for record in same:
+            others = [r["patient"] for r in same if r is not record]
+            if len(labels) > 1:
+                found.append((record["patient"], _different_labels(others)))
+            elif record is not kept:
+                found.append((record["patient"], _same_scan(kept["patient"])))
+    return found
+
+
+def _same_scan(kept: str) -> Finding:
+    return reject(
+        "duplicate_scan",
+        "ct",
+        found=f"the same voxels as {kept}, which was kept",
+        expected="each scan once",
+        remedy="take one of the two out of the table",
+    )
+
+
+def _different_labels(others: Sequence[str]) -> Finding:
+    return reject(
+        "duplicate_labels_differ",
+        "label",
+        found=f"the same CT as {', '.join(others)} with another label",
+        expected="one label for one CT",
+        remedy="find out which label is right and keep that patient alone",
+    )
+
+
+def check_admission(admission: Admission, settings: Mapping[str, Any]) -> None:
+    """Stop where nobody is admitted, or where the config allows fewer rejections.
+
+    `settings` is the config's `inspection`. LiversegError lists what was rejected and why.
+    """
+    rejected = admission.rejected["patient"].nunique()
+    limit = settings["max_rejected"]
+    if len(admission.cohort) == 0:
+        reason = "No patient was admitted."
+    elif rejected and settings["on_reject"] == "stop":
+        reason = f"{rejected} patients were rejected, and inspection.on_reject is `stop`."
+    elif limit is not None and rejected > limit:
+        reason = f"{rejected} patients were rejected; inspection.max_rejected is {limit}."
+    else:
+        return
+    rows = admission.rejected.to_dict("records")
+    lines = [f"  {r['patient']} ({r['part']}): {r['found']} — {r['remedy']}" for r in rows[:20]]
+    if len(rows) > 20:
+        lines.append(f"  … and {len(rows) - 20} more")
+    raise LiversegError("\n".join([reason, *lines]))

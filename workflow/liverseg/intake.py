@@ -1,0 +1,243 @@
+"""Read one CT and its label, with the repairs that are safe; the user's files are never written.
+
+Both the inspection and the preparation of a volume read through here, so that what was inspected
+is what is used.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from workflow.liverseg.errors import LiversegError, fault
+from workflow.liverseg.findings import Finding, Rejection, reject, repair
+from workflow.liverseg.images import Image
+from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.nifti_header import affine_distance_mm
+from workflow.liverseg.nifti_stream import Volume, read_volume
+
+# ASSUME writers round affines to float32 and spacings to a few digits: half a voxel at the far
+# corner is more than rounding ever makes, and less than any true shift.
+AFFINE_TOLERANCE_VOXELS = 0.5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A CT in HU `(i, j, k)` float32 and its raw label values, on one grid.
+
+    `label.data` holds the values as in the file, whole numbers; `LabelMap.classes` turns them
+    into classes. `repairs` are the findings that were put right on the way in.
+    """
+
+    image: Image
+    label: Image | None
+    repairs: list[Finding]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A CT and its label as stored, three-dimensional and on one grid, before any scaling."""
+
+    image: Volume
+    label: Volume | None
+    repairs: tuple[Finding, ...]
+
+
+def read_case(image: Path, label: Path | None, labels: LabelMap, patient: str) -> Case:
+    """Read a CT in HU and its label; LiversegError where inspection would reject the patient.
+
+    `labels` are the regions that the config knows: a label with other values is refused.
+    """
+    try:
+        pair = read_pair(image, label)
+        hu = to_hu(pair.image)
+        raw = None if pair.label is None else whole_numbers(pair.label)
+        if raw is not None:
+            check_values(label_counts(raw), labels)
+    except Rejection as rejection:
+        finding = rejection.finding
+        raise as_error(patient, finding) from rejection
+    grid = pair.image.header.affine
+    return Case(
+        Image(data=hu, affine=grid),
+        None if raw is None else Image(data=raw, affine=grid),
+        list(pair.repairs),
+    )
+
+
+def as_error(patient: str, finding: Finding) -> LiversegError:
+    """Turn a finding into an error that names patient, part, expected, found and remedy."""
+    return fault(
+        patient=patient,
+        file=finding.part,
+        expected=finding.expected,
+        found=finding.found,
+        remedy=finding.remedy,
+    )
+
+
+def read_pair(image: Path, label: Path | None) -> Pair:
+    """Read a CT and its label to their last byte and bring them onto one grid, or reject."""
+    ct, repairs = three_dimensional(read_volume(image, "ct"), "ct")
+    if label is None:
+        return Pair(ct, None, repairs)
+    mask, more = three_dimensional(read_volume(label, "label"), "label")
+    mask, adopted = same_grid(ct, mask)
+    return Pair(ct, mask, (*repairs, *more, *adopted))
+
+
+def three_dimensional(volume: Volume, part: str) -> tuple[Volume, tuple[Finding, ...]]:
+    """Drop axes of length 1 behind the third; reject other than three dimensions."""
+    shape = volume.voxels.shape
+    size = " × ".join(map(str, shape))
+    if len(shape) == 3 and min(shape) > 1:
+        return volume, ()
+    if len(shape) > 3 and min(shape[:3]) > 1 and all(extent == 1 for extent in shape[3:]):
+        flat = replace(volume, voxels=volume.voxels.reshape(shape[:3], order="F"))
+        finding = repair(
+            "singleton_axis",
+            part,
+            found=f"{len(shape)} dimensions ({size})",
+            expected="three dimensions",
+            remedy="the axes of length 1 were dropped",
+        )
+        return flat, (finding,)
+    raise Rejection(
+        reject(
+            "dimensions_not_three",
+            part,
+            found=f"{len(shape)} dimensions ({size})",
+            expected="one volume with three dimensions, each longer than 1",
+            remedy="export one volume: not a single slice, not a series in time",
+        )
+    )
+
+
+def same_grid(ct: Volume, label: Volume) -> tuple[Volume, tuple[Finding, ...]]:
+    """Check that a label lies on its CT's grid; an identity affine is replaced by the CT's."""
+    if ct.voxels.shape != label.voxels.shape:
+        raise Rejection(
+            reject(
+                "shapes_differ",
+                "label",
+                found=" × ".join(map(str, label.voxels.shape)),
+                expected=f"the CT's {' × '.join(map(str, ct.voxels.shape))}",
+                remedy="give the label that was drawn on this CT; it is never resized to fit",
+            )
+        )
+    apart_mm = affine_distance_mm(ct.header.affine, label.header.affine, ct.voxels.shape)
+    spacing_mm = np.linalg.norm(ct.header.affine[:3, :3], axis=0)
+    if apart_mm <= AFFINE_TOLERANCE_VOXELS * float(spacing_mm.min()):
+        return replace(label, header=replace(label.header, affine=ct.header.affine)), ()
+    if label.header.affine_from == "none" or is_identity(label.header.affine):
+        finding = repair(
+            "label_affine",
+            "label",
+            found="no affine (the identity)",
+            expected="the CT's affine",
+            remedy="the CT's affine was taken, as the shapes agree",
+        )
+        return replace(label, header=replace(label.header, affine=ct.header.affine)), (finding,)
+    raise Rejection(
+        reject(
+            "affines_differ",
+            "label",
+            found=f"an affine that puts a corner {apart_mm:.3g} mm from the CT's",
+            expected="the CT's affine",
+            remedy="export the label on the CT's grid; nothing says which of the two is right",
+        )
+    )
+
+
+def is_identity(affine: np.ndarray) -> bool:
+    """Say whether an affine is that of a file that never had one: 1 mm, no position.
+
+    Axis flips count as well: `diag(-1, -1, 1)` is the identity in LPS, as ITK writes it.
+    """
+    return bool(
+        np.allclose(np.abs(affine[:3, :3]), np.eye(3), atol=1e-4)
+        and np.allclose(affine[:3, 3], 0, atol=1e-4)
+    )
+
+
+def to_hu(volume: Volume) -> np.ndarray:
+    """Return the voxels in HU, float32 `(i, j, k)`; Rejection where one is NaN or infinite."""
+    header = volume.header
+    hu = volume.voxels.astype(np.float32)
+    if header.dtype.kind == "f":
+        check_finite(volume.voxels, "ct")
+    if header.slope != 1.0:
+        hu *= np.float32(header.slope)
+    if header.inter != 0.0:
+        hu += np.float32(header.inter)
+    return hu
+
+
+def check_finite(voxels: np.ndarray, part: str) -> None:
+    """Reject voxels that are NaN or infinite."""
+    bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
+    if bad:
+        raise Rejection(
+            reject(
+                "voxels_not_finite",
+                part,
+                found=f"{bad} voxels that are NaN or infinite",
+                expected="a finite number in each voxel",
+                remedy="export the image again",
+            )
+        )
+
+
+def whole_numbers(volume: Volume) -> np.ndarray:
+    """Return label values as integers, `(i, j, k)`; Rejection where one is not whole."""
+    values = volume.voxels
+    header = volume.header
+    scaled = header.slope != 1.0 or header.inter != 0.0
+    if header.dtype.kind in "iu" and not scaled:
+        return values
+    check_finite(values, "label")
+    numbers = values.astype(np.float64) * header.slope + header.inter
+    whole = np.rint(numbers)
+    # ASSUME a slope such as 0.1 leaves rounding errors far below a thousandth.
+    off = np.abs(numbers - whole) > 1e-3
+    if off.any():
+        share = float(off.mean())
+        examples = ", ".join(f"{value:.4g}" for value in np.unique(numbers[off])[:5])
+        raise Rejection(
+            reject(
+                "label_not_whole",
+                "label",
+                found=f"{share:.2%} of the voxels between whole numbers ({examples} …)",
+                expected="whole numbers",
+                remedy="resample the label with nearest neighbour instead of interpolation",
+            )
+        )
+    return whole.astype(np.int32)
+
+
+def label_counts(label: np.ndarray) -> dict[int, int]:
+    """Count the voxels of each label value."""
+    if label.dtype.itemsize == 1:
+        flat = label.ravel(order="K").view(np.uint8)
+        counts = np.bincount(flat, minlength=256)
+        values = np.arange(256, dtype=np.uint8).view(label.dtype)
+        return {int(v): int(n) for v, n in zip(values, counts, strict=True) if n}
+    values, counts = np.unique(label, return_counts=True)
+    return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def check_values(counts: dict[int, int], labels: LabelMap) -> None:
+    """Reject a label with values that the config does not know."""
+    unknown = labels.unknown(sorted(counts))
+    if not unknown:
+        return
+    listed = ", ".join(f"{value}: {count}" for value, count in list(counts.items())[:12])
+    raise Rejection(
+        reject(
+            "label_values_unknown",
+            "label",
+            found=f"the values {', '.join(map(str, unknown[:12]))} (voxels a value: {listed})",
+            expected=f"0 and the values of {', '.join(labels.names)}",
+            remedy="name the values under `labels:` in the config, or correct the label",
+        )
+    )

@@ -1,0 +1,172 @@
+"""Whether a label can be what it says: somewhere, whole, on the right side, of a likely size."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workflow.liverseg.findings import Finding, reject, warn
+from workflow.liverseg.labels import LabelMap
+
+
+@dataclass(frozen=True)
+class LabelLimits:
+    """What is plausible: volume in ml of all foreground, and the patient's side it lies on."""
+
+    volume_ml: tuple[float, float] = (200.0, 5000.0)
+    side: str = "right"
+    empty: str = "reject"
+
+    @staticmethod
+    def from_settings(settings: Mapping) -> "LabelLimits":
+        """Build from the config's `inspection`."""
+        low, high = settings["volume_ml"]
+        return LabelLimits((float(low), float(high)), settings["side"], settings["empty_label"])
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """The box around all foreground `(i, j, k)`, where it begins, and the classes within it."""
+
+    classes: np.ndarray
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def box(self) -> tuple[slice, ...]:
+        """The slices that cut the box out of the whole volume."""
+        return tuple(slice(a, a + n) for a, n in zip(self.start, self.classes.shape, strict=True))
+
+
+def find_foreground(raw: np.ndarray, labels: LabelMap) -> Foreground | None:
+    """Cut out the box around everything that the config calls foreground, or None when empty."""
+    values = [
+        value
+        for value in np.unique(raw[raw != 0] if raw.dtype.itemsize > 1 else raw)
+        if value != 0 and labels.classes(np.asarray([value]))[0] > 0
+    ]
+    if not values:
+        return None
+    inside = raw != 0 if len(values) == 1 and not (raw < 0).any() else np.isin(raw, values)
+    start, stop = [], []
+    for axis in range(3):
+        other = tuple(a for a in range(3) if a != axis)
+        along = np.flatnonzero(inside.any(axis=other))
+        if not along.size:
+            return None
+        start.append(int(along[0]))
+        stop.append(int(along[-1]) + 1)
+    box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    return Foreground(labels.classes(raw[box]), tuple(start), raw.shape)
+
+
+def describe(foreground: Foreground, labels: LabelMap, spacing_mm: Sequence[float]) -> dict:
+    """Return volume in ml of each region, the box, and the sizes of the largest components."""
+    voxel_ml = float(np.prod(spacing_mm)) / 1000
+    volumes = {
+        name: round(float(np.isin(foreground.classes, labels.region(name)).sum()) * voxel_ml, 3)
+        for name in labels.names
+    }
+    sizes = component_sizes(foreground.classes > 0)
+    return {
+        "volume_ml": volumes,
+        "foreground_ml": round(sum(sizes) * voxel_ml, 3),
+        "components": len(sizes),
+        "largest_components_ml": [round(size * voxel_ml, 3) for size in sizes[:5]],
+        "first_voxel": list(foreground.start),
+        "extent_voxels": list(foreground.classes.shape),
+    }
+
+
+def component_sizes(inside: np.ndarray) -> list[int]:
+    """Return the voxel counts of the 26-connected components, largest first."""
+    import cc3d
+
+    components = cc3d.connected_components(np.asfortranarray(inside), connectivity=26)
+    return sorted((int(n) for n in np.bincount(components.ravel(order="K"))[1:]), reverse=True)
+
+
+def judge(
+    described: dict, foreground: Foreground, offset_mm: float | None, limits: LabelLimits
+) -> list[Finding]:
+    """Return what is odd about a label that is not empty.
+
+    `offset_mm` is how far its centre lies to the patient's right of the body's, or None where
+    sides are unknown.
+    """
+    findings = []
+    ml = described["foreground_ml"]
+    low, high = limits.volume_ml
+    if not low <= ml <= high:
+        findings.append(_warn("label_volume", f"{ml:.0f} ml", f"{low:.0f} to {high:.0f} ml"))
+    sizes = described["largest_components_ml"]
+    # ASSUME a second piece above 1 % of the whole is more than the specks of hand drawing.
+    if len(sizes) > 1 and sizes[1] > 0.01 * ml:
+        pieces = ", ".join(f"{size:.1f}" for size in sizes)
+        found = f"{described['components']} separate pieces ({pieces} ml …)"
+        findings.append(_warn("label_components", found, "one piece"))
+    if limits.side != "any" and offset_mm is not None and abs(offset_mm) > 10:
+        side = "right" if offset_mm > 0 else "left"
+        if side != limits.side:
+            found = f"its centre {abs(offset_mm):.0f} mm to the patient's {side} of the body's"
+            findings.append(_warn("label_side", found, f"the patient's {limits.side}"))
+    faces = touched_faces(foreground)
+    if faces:
+        found = f"foreground on {', '.join(faces)} of the volume"
+        findings.append(_warn("label_touches_border", found, "the whole organ inside"))
+    return findings
+
+
+def touched_faces(foreground: Foreground) -> list[str]:
+    """Name the faces of the volume that foreground touches, by storage axis."""
+    names = []
+    for axis, name in enumerate("ijk"):
+        if foreground.start[axis] == 0:
+            names.append(f"the first {name}")
+        if foreground.start[axis] + foreground.classes.shape[axis] == foreground.shape[axis]:
+            names.append(f"the last {name}")
+    return names
+
+
+def _warn(code: str, found: str, expected: str) -> Finding:
+    return warn(
+        code, "label", found=found, expected=expected, remedy="look at the label; it was taken"
+    )
+
+
+def empty(limits: LabelLimits) -> Finding:
+    """Build the finding for a label without foreground: rejected, or kept as a negative case."""
+    found, expected = "no foreground voxel", "a label that marks something"
+    if limits.empty == "keep":
+        return warn(
+            "label_empty",
+            "label",
+            found=found,
+            expected=expected,
+            remedy="kept, as the config says",
+        )
+    return reject(
+        "label_empty",
+        "label",
+        found=found,
+        expected=expected,
+        remedy="correct the label, leave it out (the patient is then predicted), or set "
+        "inspection.empty_label: keep",
+    )
+
+
+def right_of_body_mm(
+    foreground: Foreground, voxels: np.ndarray, body_above: float, affine: np.ndarray
+) -> float:
+    """Return how far the label's centre lies to the patient's right of the body's, in mm.
+
+    `voxels` are as stored and `body_above` is the stored value that parts body from air.
+    Every fourth voxel is looked at.
+    """
+    body = np.argwhere(voxels[::4, ::4, ::4] > body_above)
+    label = np.argwhere(foreground.classes[::2, ::2, ::2] > 0)
+    if not len(body) or not len(label):
+        return 0.0
+    centre = body.mean(axis=0) * 4
+    middle = label.mean(axis=0) * 2 + np.asarray(foreground.start)
+    return float((affine[:3, :3] @ (middle - centre))[0])

@@ -1,0 +1,353 @@
+"""Who the patients are: from the config's `patients:` to a cohort of pairs.
+
+Read whenever Snakemake parses the workflow, also in every job: names and file sizes are looked
+at, nothing is opened but the sheet. What cannot be a patient is refused here with code, finding
+and remedy, and reaches `rejected.tsv`; it is never handed to Snakemake as an input.
+"""
+
+import csv
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from workflow.liverseg.errors import fault
+from workflow.liverseg.findings import Finding, Refusal, reject, warn
+from workflow.liverseg.layouts import (
+    NIFTI,
+    OTHER_IMAGES,
+    PATIENT_ID,
+    Entry,
+    is_litter,
+    pseudonym,
+    read_folder,
+)
+
+Kind = Literal["nifti", "nrrd", "dicom", "phantom"]
+SPLITS = ("train", "validation", "test", "predict")
+COLUMNS = ("patient", "image", "label", "group", "split")
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One patient whose files exist.
+
+    `image` and `label` are what the rules take: the user's own NIfTI file, or what
+    `import_dicom` (kinds "dicom" and "nrrd") or `make_phantoms` makes. The `..._sources` are the
+    user's files that have to be imported, empty where `image` (or `label`) is one itself.
+    `split` is what the sheet asks for, or None.
+    """
+
+    patient: str
+    image: Path
+    label: Path | None
+    group: str
+    split: str | None = None
+    kind: Kind = "nifti"
+    image_sources: tuple[Path, ...] = ()
+    label_sources: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The patients, those who are refused before anything is read, and remarks on the sheet."""
+
+    patients: tuple[Patient, ...]
+    refused: tuple[Refusal, ...] = ()
+    remarks: tuple[Refusal, ...] = ()
+    layout: str = "demo"
+
+    def people_json(self) -> str:
+        """Return group and split of each patient as canonical JSON, for a rule's params."""
+        people = {p.patient: {"group": p.group, "split": p.split} for p in self.patients}
+        return json.dumps(people, sort_keys=True)
+
+    def refused_json(self) -> str:
+        """Return the refusals as canonical JSON, for a rule's params."""
+        return json.dumps([refusal.to_json() for refusal in self.refused], sort_keys=True)
+
+
+def read_cohort(setting: str, directory: Path, phantoms: Mapping[str, Any]) -> Cohort:
+    """Find the patients that `patients:` names.
+
+    `setting` is "demo", a table (TSV or CSV), or a folder of a known layout; a relative path is
+    read from `directory`. `phantoms` is the config's section of that name. Raises LiversegError
+    where there is no such place, the table lacks a column, or the layout is not known.
+    """
+    if setting == "demo":
+        return _cohort(_demo(phantoms["labelled"], phantoms["unlabelled"]), (), (), "demo")
+    place = directory / Path(setting).expanduser()
+    if place.is_dir():
+        return _from_folder(place)
+    if not place.exists():
+        raise fault(
+            found=f"patients: {setting!r}, where there is nothing",
+            expected="'demo', a table (.tsv or .csv) or a folder of CTs",
+            remedy="correct the path; a relative one is read from the working directory",
+        )
+    return _from_entries(_read_sheet(place), "sheet", (), ())
+
+
+def _demo(labelled: int, unlabelled: int) -> list[Patient]:
+    patients = []
+    for number in range(1, labelled + unlabelled + 1):
+        name = f"phantom-{number:02d}"
+        folder = Path("results/phantoms") / name
+        label = folder / "label.nii.gz" if number <= labelled else None
+        patients.append(Patient(name, folder / "ct.nii.gz", label, name, kind="phantom"))
+    return patients
+
+
+def _cohort(
+    patients: list[Patient],
+    refused: tuple[Refusal, ...],
+    remarks: tuple[Refusal, ...],
+    layout: str,
+) -> Cohort:
+    ordered = sorted(patients, key=lambda patient: patient.patient)
+    return Cohort(tuple(ordered), refused, remarks, layout)
+
+
+def _from_folder(folder: Path) -> Cohort:
+    """Read a folder of a known layout; its labels without a CT become remarks."""
+    listing = read_folder(folder)
+    if listing is None or not (listing.entries or listing.unclear):
+        raise fault(
+            found="a folder in which no known layout was recognised",
+            expected="LiTS, Medical Segmentation Decathlon, nnU-Net raw, or one folder a patient",
+            remedy="write a table with the columns patient, image, label and give its path",
+        )
+    remarks = [Refusal(patient, _lone_label()) for patient in listing.lone_labels]
+    if listing.skipped:
+        remarks.append(Refusal("-", _litter(listing.skipped)))
+    refused = [Refusal(patient, _unclear()) for patient in listing.unclear]
+    return _from_entries(list(listing.entries), listing.layout, tuple(refused), tuple(remarks))
+
+
+def _lone_label() -> Finding:
+    return warn(
+        "label_without_ct",
+        "label",
+        found="a label for which there is no CT",
+        expected="a CT of the same id",
+        remedy="add the CT, or remove the label",
+    )
+
+
+def _litter(count: int) -> Finding:
+    return warn(
+        "litter_skipped",
+        "patient",
+        found=f"{count} files or folders such as ._name or .DS_Store",
+        expected="images only",
+        remedy="nothing: they were skipped",
+    )
+
+
+def _unclear() -> Finding:
+    return reject(
+        "folder_unclear",
+        "patient",
+        found="a folder in which it is not clear which file is the CT and which the label",
+        expected="ct.nii.gz and perhaps label.nii.gz, or the files of a DICOM series",
+        remedy="rename the files, or write a table with the columns patient, image, label",
+    )
+
+
+def _from_entries(
+    entries: list[Entry],
+    layout: str,
+    refused: tuple[Refusal, ...],
+    remarks: tuple[Refusal, ...],
+) -> Cohort:
+    """Refuse what clashes or is not there; the rest are patients."""
+    refusals = list(refused)
+    patients: list[Patient] = []
+    clashes = _clashes([entry.patient for entry in entries])
+    for entry in entries:
+        finding = clashes.get(entry.patient) or _cannot_open(entry)
+        if finding is None:
+            patients.append(_patient(entry))
+        else:
+            refusals.append(Refusal(entry.patient, finding))
+    if not patients and not refusals:
+        raise fault(
+            found="no patient at all",
+            expected="at least one line below the heading",
+            remedy="add patients to the table",
+        )
+    refusals.sort(key=lambda refusal: refusal.patient)
+    unique = tuple(dict.fromkeys(refusals))
+    return _cohort(patients, unique, remarks, layout)
+
+
+def normal_id(patient: str) -> str:
+    """Return the id without what must not tell two patients apart: case and zero padding."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", patient.casefold())
+
+
+def _clashes(ids: list[str]) -> dict[str, Finding]:
+    """Refuse every id that another one equals but for case or zero padding."""
+    seen: dict[str, list[str]] = {}
+    for patient in ids:
+        seen.setdefault(normal_id(patient), []).append(patient)
+    times = Counter(ids)
+    clashes = {}
+    for group in seen.values():
+        if len(group) < 2:
+            continue
+        for patient in group:
+            others = sorted(set(group) - {patient})
+            found = f"also {', '.join(others)}" if others else f"{times[patient]} times"
+            clashes[patient] = reject(
+                "id_clash",
+                "patient",
+                found=f"the id {found}",
+                expected="ids that differ by more than case or leading zeros, each once",
+                remedy="give each patient an id of its own, or remove the double",
+            )
+    return clashes
+
+
+def _cannot_open(entry: Entry) -> Finding | None:
+    """Return why a file of this patient cannot be opened, or None when all can."""
+    if not PATIENT_ID.fullmatch(entry.patient):
+        return reject(
+            "id_invalid",
+            "patient",
+            found="an id with characters that are not allowed",
+            expected="letters, digits, and _ . - after the first",
+            remedy="give the patient a plain id in the table; the file may keep its name",
+        )
+    if entry.split and entry.split not in SPLITS:
+        near = get_close_matches(entry.split, SPLITS, 1)
+        return reject(
+            "split_unknown",
+            "patient",
+            found=f"split {entry.split!r}",
+            expected=", ".join(SPLITS) + ", or nothing",
+            remedy=f"did you mean {near[0]!r}?" if near else "correct the split column",
+        )
+    for part, paths in (("ct", entry.image_sources), ("label", entry.label_sources)):
+        for path in paths:
+            finding = _missing(part, path)
+            if finding is not None:
+                return finding
+    return None
+
+
+def _missing(part: str, path: Path) -> Finding | None:
+    if not path.exists():
+        dangling = path.is_symlink()
+        return reject(
+            "file_missing",
+            part,
+            found="a link that leads nowhere" if dangling else "no file at that path",
+            expected="a file",
+            remedy="correct the path in the table, or restore the file",
+        )
+    if not os.access(path, os.R_OK):
+        return reject(
+            "file_unreadable",
+            part,
+            found="no permission to read the file",
+            expected="a file that can be read",
+            remedy="chmod u+r, or ask its owner",
+        )
+    return None
+
+
+def _patient(entry: Entry) -> Patient:
+    """Say which files the rules take, and which have to be imported first."""
+    kind = _kind(entry.image_sources)
+    imported = Path("results/imported") / entry.patient
+    image = entry.image_sources[0] if kind == "nifti" else imported / "ct.nii.gz"
+    label: Path | None = None
+    label_kind = _kind(entry.label_sources) if entry.label_sources else "nifti"
+    if entry.label_sources:
+        label = entry.label_sources[0] if label_kind == "nifti" else imported / "label.nii.gz"
+    return Patient(
+        patient=entry.patient,
+        image=image,
+        label=label,
+        group=entry.group or entry.patient,
+        split=entry.split or None,
+        kind=kind if kind != "nifti" else label_kind,
+        image_sources=() if kind == "nifti" else entry.image_sources,
+        label_sources=() if label_kind == "nifti" else entry.label_sources,
+    )
+
+
+def _kind(sources: tuple[Path, ...]) -> Kind:
+    """Tell from the names alone how files are read; what is no image is taken for DICOM."""
+    name = sources[0].name.lower()
+    if len(sources) == 1 and name.endswith(NIFTI):
+        return "nifti"
+    if len(sources) == 1 and name.endswith(OTHER_IMAGES):
+        return "nrrd"
+    return "dicom"
+
+
+def _read_sheet(table: Path) -> list[Entry]:
+    """Read a TSV or CSV with the columns patient, image, label and perhaps group, split."""
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise fault(
+            file=table.name,
+            found=f"bytes that are not UTF-8 (position {error.start})",
+            expected="a table in UTF-8",
+            remedy="save the table as UTF-8",
+        ) from None
+    lines = text.splitlines()
+    heading = lines[0] if lines else ""
+    rows = csv.DictReader(lines, delimiter="\t" if "\t" in heading else ",")
+    _check_columns(table, [name.strip() for name in rows.fieldnames or []])
+    entries = []
+    for row in rows:
+        values = {(k or "").strip(): (v or "").strip() for k, v in row.items() if k is not None}
+        if any(values.values()):
+            entries.append(_entry(table.parent, values))
+    return entries
+
+
+def _check_columns(table: Path, names: list[str]) -> None:
+    missing = [name for name in COLUMNS[:2] if name not in names]
+    unknown = [name for name in names if name not in COLUMNS]
+    if missing or unknown or len(set(names)) < len(names):
+        raise fault(
+            file=table.name,
+            found=f"the columns {', '.join(names) or '(none)'}",
+            expected="patient, image, label, and where wanted group, split",
+            remedy="correct the first line of the table",
+        )
+
+
+def _entry(folder: Path, row: dict[str, str]) -> Entry:
+    label = row.get("label", "")
+    patient = row.get("patient", "")
+    return Entry(
+        patient=patient if PATIENT_ID.fullmatch(patient) else pseudonym(patient),
+        image_sources=_files(folder / Path(row["image"]).expanduser()),
+        label_sources=_files(folder / Path(label).expanduser()) if label else (),
+        group=row.get("group", ""),
+        split=row.get("split", ""),
+    )
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    """Return the file, or the files of a folder (a DICOM series), sorted."""
+    if not path.is_dir():
+        return (path,)
+    found = [
+        Path(root) / name
+        for root, _, names in os.walk(path)
+        for name in names
+        if not is_litter(name)
+    ]
+    return tuple(sorted(found)) or (path / "(empty)",)

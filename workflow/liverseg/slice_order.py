@@ -1,0 +1,51 @@
+"""Whether the slices of a volume are in order: neighbours must be each other's likeness."""
+
+import numpy as np
+
+from workflow.liverseg.findings import Finding, reject
+
+LEAST_SLICES = 8
+
+
+def likeness(thumbs: np.ndarray) -> np.ndarray:
+    """Correlate every two slices of `thumbs` `(slices, pixels)`, mean-free; blank ones give 0."""
+    norms = np.linalg.norm(thumbs, axis=1)
+    unit = thumbs / np.where(norms > 0, norms, 1)[:, None]
+    return unit @ unit.T
+
+
+def misplaced(thumbs: np.ndarray) -> list[int]:
+    """Return the slices whose likeness is elsewhere, as both neighbours fit far worse.
+
+    Only inner slices are judged; blank ones have no likeness at all.
+    """
+    table = likeness(thumbs)
+    count = len(table)
+    places = np.arange(count)
+    near = np.abs(places[:, None] - places[None]) <= 2
+    distant = np.where(near, -1.0, table).max(axis=1)
+    beside = np.zeros(count)
+    beside[1:] = np.maximum(beside[1:], np.diagonal(table, 1))
+    beside[:-1] = np.maximum(beside[:-1], np.diagonal(table, 1))
+    # ASSUME neighbours that explain less than half of what a distant slice leaves unexplained.
+    wrong = (1 - beside) > 2 * (1 - distant) + 0.02
+    return [int(place) for place in np.flatnonzero(wrong)]
+
+
+def judge(thumbs: np.ndarray) -> list[Finding]:
+    """Reject a volume whose slices along k are not in order."""
+    if len(thumbs) < LEAST_SLICES:
+        return []
+    wrong = misplaced(thumbs)
+    if not wrong:
+        return []
+    listed = ", ".join(map(str, wrong[:8])) + (" …" if len(wrong) > 8 else "")
+    return [
+        reject(
+            "slices_scrambled",
+            "ct",
+            found=f"{len(wrong)} of {len(thumbs)} slices unlike their neighbours ({listed})",
+            expected="slices in the order of the body",
+            remedy="export the series again, sorted by position",
+        )
+    ]

@@ -1,0 +1,247 @@
+"""Who trains, who validates, who tests: by person, seeded, and stable when patients are added.
+
+Groups (one person, or several scans known to be of one) are ranked by a keyed hash of their name.
+The ranking does not depend on the order of the table, and a new group enters it at one place, so
+that at most a neighbour or two cross a border.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workflow.liverseg.errors import LiversegError, fault
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Member:
+    """An admitted patient: `split` is what the sheet asks for, `digests` those of the voxels."""
+
+    patient: str
+    group: str
+    labelled: bool = True
+    split: str | None = None
+    digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The place of one patient; `group` is that of the person, joined where scans are equal."""
+
+    patient: str
+    group: str
+    split: str
+
+
+def members_of(cohort: "pd.DataFrame") -> list[Member]:
+    """Read the members off `cohort.tsv`."""
+    rows = cohort.fillna("").to_dict("records")
+    return [
+        Member(
+            patient=row["patient"],
+            group=row["group"],
+            labelled=row["labelled"] == "yes",
+            split=row["split"] or None,
+            digests=tuple(filter(None, [row["voxel_digest"]])),
+        )
+        for row in rows
+    ]
+
+
+def split_patients(
+    members: Sequence[Member], *, fractions: Mapping[str, float], seed: int
+) -> list[Assignment]:
+    """Assign every patient to train, validation, test or predict; sorted by patient.
+
+    Patients without a label are to predict. Patients who share a group, or a voxel digest, stay
+    together. A `split` given in the sheet holds for its whole group; LiversegError where two of a
+    group disagree, or where a split that must not be empty is.
+    """
+    groups = join_groups(members)
+    labelled = [member for member in members if member.labelled and member.split != "predict"]
+    given = _given(labelled, groups)
+    sizes: dict[str, int] = {}
+    for member in labelled:
+        group = groups[member.patient]
+        sizes[group] = sizes.get(group, 0) + 1
+    places = {**_fill(sizes, given, fractions, seed), **given}
+    assignments = [
+        Assignment(
+            member.patient,
+            groups[member.patient],
+            places[groups[member.patient]] if member in set(labelled) else "predict",
+        )
+        for member in sorted(members, key=lambda member: member.patient)
+    ]
+    _check_filled(assignments, bool(given) and set(given) == set(sizes))
+    assert_no_leak(assignments, members)
+    return assignments
+
+
+def join_groups(members: Iterable[Member]) -> dict[str, str]:
+    """Name each patient's group; groups that share a digest become one (the first by name)."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        parent.setdefault(name, name)
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    members = list(members)
+    first_with: dict[str, str] = {}
+    for member in members:
+        for digest in member.digests:
+            one, other = root(member.group), root(first_with.setdefault(digest, member.group))
+            parent[max(one, other)] = min(one, other)
+    return {member.patient: root(member.group) for member in members}
+
+
+def _given(labelled: Iterable[Member], groups: Mapping[str, str]) -> dict[str, str]:
+    """Return the split that the sheet gives to a group."""
+    given: dict[str, tuple[str, str]] = {}
+    for member in sorted(labelled, key=lambda member: member.patient):
+        if member.split is None:
+            continue
+        group = groups[member.patient]
+        known = given.setdefault(group, (member.split, member.patient))
+        if known[0] != member.split:
+            raise fault(
+                patient=f"{known[1]} and {member.patient}",
+                found=f"the splits {known[0]} and {member.split} for one person",
+                expected="one split for all scans of a person (same group, or equal voxels)",
+                remedy="correct the split column, or the group column",
+            )
+    return {group: split for group, (split, _) in given.items()}
+
+
+def rank(group: str, seed: int) -> str:
+    """Return a group's place in the ranking: a keyed hash, the same on every machine."""
+    key = str(seed).encode()
+    return hashlib.blake2b(group.encode("utf-8"), key=key, digest_size=16).hexdigest()
+
+
+def targets(count: int, fractions: Mapping[str, float]) -> dict[str, int]:
+    """Cut `count` into whole sizes, each within one of the exact fraction.
+
+    Borders lie at the rounded cumulative fractions. From three patients on no split is left
+    empty: it takes from the largest.
+    """
+    total = sum(fractions[name] for name in SPLITS)
+    borders, cumulative = [0], 0.0
+    for name in SPLITS:
+        cumulative += fractions[name] / total
+        borders.append(int(count * cumulative + 0.5 + 1e-9))
+    borders[-1] = count
+    sizes = {name: borders[i + 1] - borders[i] for i, name in enumerate(SPLITS)}
+    wanted = [name for name in SPLITS if fractions[name] > 0]
+    for name in wanted:
+        largest = max(sizes, key=lambda other: sizes[other])
+        if sizes[name] == 0 and count >= len(wanted) and sizes[largest] > 1:
+            sizes[name] += 1
+            sizes[largest] -= 1
+    return sizes
+
+
+def _fill(
+    sizes: Mapping[str, int], given: Mapping[str, str], fractions: Mapping[str, float], seed: int
+) -> dict[str, str]:
+    """Place the groups that the sheet leaves open, so that all together come near the fractions."""
+    wanted = targets(sum(sizes.values()), fractions)
+    for group, split in given.items():
+        if split in wanted:
+            wanted[split] = max(0, wanted[split] - sizes[group])
+    queue = sorted((group for group in sizes if group not in given), key=lambda g: rank(g, seed))
+    return _cut(queue, sizes, wanted, set(given.values()))
+
+
+def _cut(
+    queue: list[str], sizes: Mapping[str, int], wanted: Mapping[str, int], filled: set[str]
+) -> dict[str, str]:
+    """Cut the ranking at the borders that lie nearest to the wanted sizes."""
+    left = sum(sizes[group] for group in queue)
+    scale = left / max(1, sum(wanted.values()))
+    borders, cumulative = [], 0.0
+    for name in SPLITS:
+        cumulative += wanted[name] * scale
+        borders.append(cumulative)
+    borders[-1] = float(left)
+    places: dict[str, str] = {}
+    done, index = 0.0, 0
+    for group in queue:
+        middle = done + sizes[group] / 2
+        while index < len(SPLITS) - 1 and middle > borders[index]:
+            index += 1
+        places[group] = SPLITS[index]
+        done += sizes[group]
+    needed = [name for name in SPLITS if wanted[name] > 0 and name not in filled]
+    return _without_gaps(queue, places, needed)
+
+
+def _without_gaps(queue: list[str], places: dict[str, str], needed: list[str]) -> dict[str, str]:
+    """Give an empty split the nearest group of one that has several, if there are enough groups."""
+    for name in needed:
+        members = {split: [g for g in queue if places[g] == split] for split in SPLITS}
+        if members[name] or len(queue) < len(needed):
+            continue
+        donor = max((split for split in SPLITS), key=lambda split: len(members[split]))
+        before = SPLITS.index(donor) < SPLITS.index(name)
+        places[members[donor][-1 if before else 0]] = name
+    return places
+
+
+def _check_filled(assignments: Iterable[Assignment], all_given: bool) -> None:
+    """Stop where nothing is left to train or to choose a model by.
+
+    A test split that the user's own column leaves empty is the user's choice; `empty_test` says it.
+    """
+    count = dict.fromkeys(SPLITS, 0)
+    for assignment in assignments:
+        if assignment.split in count:
+            count[assignment.split] += 1
+    empty = [name for name in SPLITS if not count[name]]
+    if all_given and empty == ["test"]:
+        return
+    if empty:
+        raise LiversegError(
+            str(
+                fault(
+                    found=", ".join(f"{name}: {number}" for name, number in count.items()),
+                    expected="at least one admitted patient with a label in each split",
+                    remedy="add patients with labels (three persons are the least), mend those in "
+                    "results/cohort/rejected.tsv, or correct the split column",
+                )
+            )
+        )
+
+
+def empty_test(assignments: Iterable[Assignment]) -> bool:
+    """Say whether nobody is left to test on, so that no score will be honest."""
+    return not any(assignment.split == "test" for assignment in assignments)
+
+
+def assert_no_leak(assignments: Iterable[Assignment], members: Iterable[Member]) -> None:
+    """Check that no person stands in two of train, validation and test; LiversegError names them.
+
+    A person is a group or a voxel digest. Independent of how the split was made.
+    """
+    place = {a.patient: a.split for a in assignments if a.split in SPLITS}
+    seen: dict[str, tuple[str, str]] = {}
+    for member in members:
+        if member.patient not in place:
+            continue
+        for key in (f"group {member.group}", *(f"voxels {d}" for d in member.digests)):
+            split, other = seen.setdefault(key, (place[member.patient], member.patient))
+            if split != place[member.patient]:
+                raise fault(
+                    patient=f"{other} and {member.patient}",
+                    found=f"the same person in {split} and {place[member.patient]}",
+                    expected="each person in one split",
+                    remedy="this is a fault of liverseg: please report it",
+                )

@@ -1,0 +1,28 @@
+"""Admit or reject each patient by all records together; the rejected are listed with why."""
+
+import json
+from pathlib import Path
+
+from workflow.liverseg.admission import Person, admit, check_admission
+from workflow.liverseg.files import read_json, write_table
+from workflow.liverseg.findings import Refusal, finding_from_json
+
+
+def main(
+    records: list[Path], cohort: Path, rejected: Path, people: str, refused: str, settings: dict
+) -> None:
+    """Write both tables; `people` and `refused` are JSON, as params are compared as text."""
+    admission = admit(
+        [read_json(path) for path in records],
+        refused=[Refusal(r["patient"], finding_from_json(r)) for r in json.loads(refused)],
+        people={name: Person(**values) for name, values in json.loads(people).items()},
+    )
+    check_admission(admission, settings["inspection"])
+    write_table(cohort, admission.cohort)
+    write_table(rejected, admission.rejected)
+
+
+if __name__ == "__main__":
+    from workflow.liverseg.jobs import run_job
+
+    run_job(snakemake, main)  # type: ignore[name-defined]  # noqa: F821
