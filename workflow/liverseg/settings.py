@@ -11,7 +11,8 @@ import jsonschema
 import yaml
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
-from referencing import Registry, Resource
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 from workflow.liverseg.errors import LiversegError, fault
 
@@ -68,7 +69,7 @@ def canonical(config: Mapping[str, Any], *sections: str) -> str:
 def _validator() -> Validator:
     documents = {path.name: read_config(path) for path in SCHEMAS.glob("*.schema.yaml")}
     registry: Registry = Registry().with_resources(
-        (name, Resource.from_contents(document)) for name, document in documents.items()
+        (name, DRAFT202012.create_resource(document)) for name, document in documents.items()
     )
     base = jsonschema.Draft202012Validator
     filling = extend(base, {"properties": _fill_defaults(base.VALIDATORS["properties"])})
