@@ -14,6 +14,7 @@ LIGHTS = ("green", "yellow", "red")
 KEEP = {"spacing_mm": None, "in_plane": {"mode": "keep"}}
 # ASSUME what lies outside is neither liver, nor its vessels, lesions, fat or contrast.
 SOFT_TISSUE_HU = (-50, 250)
+LOWEST_HU = -(1 << 15)  # of int16
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,11 @@ def gather(
     if not voxels:
         return None
     volume_ml = voxels * voxel_ml(affine)
-    counts, lowest = _histogram(hu, mask)
-    order = np.cumsum(counts)
-    soft = counts[max(0, SOFT_TISSUE_HU[0] - lowest) : max(0, SOFT_TISSUE_HU[1] - lowest + 1)]
+    counts = _histogram(hu, mask)
+    soft = counts[SOFT_TISSUE_HU[0] - LOWEST_HU : SOFT_TISSUE_HU[1] - LOWEST_HU + 1]
     return Evidence(
         volume_ml=volume_ml,
-        median_hu=float(np.searchsorted(order, voxels / 2) + lowest),
+        median_hu=float(np.searchsorted(np.cumsum(counts), voxels / 2) + LOWEST_HU),
         foreign_part=1 - float(soft.sum()) / voxels,
         border_part=_on_border(inside) / float(area.max()),
         side=_side(route, hu, inside),
@@ -84,11 +84,14 @@ def gather(
     )
 
 
-def _histogram(hu: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """Counts of each HU within the mask, and the HU of the first count."""
-    values = hu.ravel(order="K")[mask.ravel(order="K") > 0].astype(np.int32)
-    lowest = int(values.min())
-    return np.bincount(values - lowest), lowest
+def _histogram(hu: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Voxels of the mask at each HU, from LOWEST_HU on; slice by slice, to take no memory."""
+    counts = np.zeros(1 << 16, dtype=np.int64)
+    for k in range(hu.shape[2]):
+        values = hu[:, :, k][mask[:, :, k] > 0]
+        if values.size:
+            counts += np.bincount(values.astype(np.int32) - LOWEST_HU, minlength=counts.size)
+    return counts
 
 
 def _on_border(inside: np.ndarray) -> int:

@@ -88,7 +88,7 @@ def prepare_slices(
 def resample_classes(
     classes: np.ndarray, samplings: tuple[Sampling, Sampling, Sampling]
 ) -> np.ndarray:
-    """Resample class indices `(x, y, z)` by the largest of the soft masks; ties to the lower class."""
+    """Resample class indices `(x, y, z)`: the largest soft mask wins, in a tie the lower class."""
     if all(sampling.is_identity for sampling in samplings):
         return np.array(classes, dtype=np.uint8, order="F")
     n_out = samplings[2].n_out
@@ -97,16 +97,13 @@ def resample_classes(
     present = [value for value in np.unique(classes) if value != 0]
     for first in range(0, n_out, SLAB):
         last = min(first + SLAB, n_out)
-        masks = [
-            resample((classes == value).view(np.uint8), samplings, first=first, last=last)
-            for value in present
-        ]
-        # Whatever no class claims is background, also beyond the scan.
-        best = 1 - np.sum(masks, axis=0, dtype=np.float32) if masks else None
-        for value, mask in zip(present, masks, strict=True):
+        # Where no class is, is background, also beyond the scan.
+        best = 1 - resample((classes > 0).view(np.uint8), samplings, first=first, last=last)
+        for value in present:
+            mask = resample((classes == value).view(np.uint8), samplings, first=first, last=last)
             higher = mask > best + np.float32(1e-6)
             out[:, :, first:last][higher] = value
-            best = np.where(higher, mask, best)
+            np.copyto(best, mask, where=higher)
     return out
 
 
@@ -156,5 +153,4 @@ def write_volume(path: Path, volume: Volume) -> None:
 def read_volume(path: Path) -> Volume:
     """Read what `write_volume` wrote."""
     with np.load(path, allow_pickle=False) as content:
-        label = content["label"] if "label" in content else None
-        return Volume(image=content["image"], label=label, affine=content["affine"])
+        return Volume(content["image"], content.get("label"), content["affine"])
