@@ -11,12 +11,17 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 os.environ["LIVERSEG_DRIVER"] = str(os.getpid())
 
+from snakemake.logging import logger
+
 from workflow.liverseg import settings as _settings
 from workflow.liverseg.code_digest import code_digest as _code_digest
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.machine import gpus_here
 from workflow.liverseg.patients import read_cohort
+from workflow.liverseg.run_notes import RunNotes
+from workflow.liverseg.space import space_note
+from workflow.liverseg.upkeep import driver_ends, driver_starts
 
 
 def checked_config():
@@ -45,6 +50,8 @@ MODELS = tuple(CONFIG["train"])
 REGIONS = LabelMap.from_settings(CONFIG["labels"]).names
 FORMATS = ("stl", "ply", "obj", "glb")
 GPUS = gpus_here()
+NOTES = RunNotes()
+logger.addFilter(NOTES)
 
 
 wildcard_constraints:
@@ -162,6 +169,12 @@ def every_summary(wildcards):
 def every_inspection(wildcards):
     """Inspection records of all patients of the sheet, admitted or not."""
     return expand("results/cohort/inspection/{patient}.json", patient=list(PATIENTS))
+
+
+def viewer_settings():
+    """What the page's data files depend on: a change of the page's title encodes no CT again."""
+    chosen = {"labels": CONFIG["labels"], "viewer": CONFIG["report"]["viewer"]}
+    return _settings.canonical(chosen, *chosen)
 
 
 def training_chunks(pattern):

@@ -1,0 +1,38 @@
+"""A signal asks a training to save its state and end; a scheduler's requeue goes on from there."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class TrainingStopped(Exception):
+    """Training ended on a signal with its state saved; the same command goes on from there."""
+
+    def __init__(self, number: int, step: int) -> None:
+        """`number`: the signal's; `step`: the next one to be done."""
+        super().__init__(f"stopped by {signal.Signals(number).name} before step {step + 1}")
+        self.number = number
+
+
+class StopSignal:
+    """Remembers the first signal; the loop looks at `asked` between two steps."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.asked = self.asked or number
+
+    @contextmanager
+    def listening(self) -> Iterator["StopSignal"]:
+        """Listen to SIGTERM and SIGUSR1 (Slurm's warning), and to nothing else afterwards."""
+        numbers = [signal.SIGTERM]
+        if hasattr(signal, "SIGUSR1"):
+            numbers.append(signal.SIGUSR1)
+        before = {number: signal.signal(number, self._note) for number in numbers}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,122 @@
+"""What training minimises: Dice and its companions, on logits and class indices."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+SMOOTHING = 1.0  # voxels: keeps a batch without foreground from dividing 0 by 0
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Soft counts per foreground class, each of shape (classes − 1,): summed over the batch."""
+
+    true_positive: torch.Tensor
+    predicted: torch.Tensor
+    present: torch.Tensor
+
+    def dice(self) -> torch.Tensor:
+        """Soft Dice of each foreground class, summed over the batch before the division."""
+        numerator = 2 * self.true_positive + SMOOTHING
+        return numerator / (self.predicted + self.present + SMOOTHING)
+
+    def tversky(self, false_positive: float, false_negative: float) -> torch.Tensor:
+        """Tversky index (Salehi et al. 2017), with the weights of the two kinds of error."""
+        wrong = self.predicted - self.true_positive
+        missed = self.present - self.true_positive
+        hits = self.true_positive + SMOOTHING
+        return hits / (hits + false_positive * wrong + false_negative * missed)
+
+
+def overlap(probability: torch.Tensor, classes: torch.Tensor) -> Overlap:
+    """Soft counts of `probability` (batch, classes, x, y, z) against `classes` (batch, x, y, z).
+
+    The background is left out: it would flatter every score.
+    """
+    counts = []
+    for index in range(1, probability.shape[1]):
+        there = (classes == index).to(probability.dtype)
+        foreground = probability[:, index]
+        counts.append((torch.sum(foreground * there), foreground.sum(), there.sum()))
+    true_positive, predicted, present = (torch.stack(part) for part in zip(*counts, strict=True))
+    return Overlap(true_positive, predicted, present)
+
+
+def dice_loss(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """1 − mean soft Dice of the foreground classes."""
+    return 1 - overlap(torch.softmax(logits, dim=1), classes).dice().mean()
+
+
+def build_loss(settings: dict[str, Any], class_weights: torch.Tensor | None = None) -> Loss:
+    """The loss that `settings["name"]` names, as a function of logits and class indices.
+
+    `logits` (batch, classes, x, y, z) float32, `classes` (batch, x, y, z) int64. The weights,
+    one a class with the background, serve every cross-entropy part; None weighs all alike.
+    """
+    weight = settings.get("cross_entropy_weight", 1.0)
+
+    def cross_entropy(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(logits, classes, weight=class_weights)
+
+    def dice_cross_entropy(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        return dice_loss(logits, classes) + weight * cross_entropy(logits, classes)
+
+    def dice_focal(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        gamma = settings.get("focal_gamma", 2.0)
+        return dice_loss(logits, classes) + weight * focal(logits, classes, gamma, class_weights)
+
+    def tversky(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        counts = overlap(torch.softmax(logits, dim=1), classes)
+        alpha, beta = settings.get("false_positive", 0.3), settings.get("false_negative", 0.7)
+        return 1 - counts.tversky(alpha, beta).mean()
+
+    choices: dict[str, Loss] = {
+        "dice_cross_entropy": dice_cross_entropy,
+        "dice": dice_loss,
+        "cross_entropy": cross_entropy,
+        "dice_focal": dice_focal,
+        "tversky": tversky,
+    }
+    return choices[settings["name"]]
+
+
+def focal(
+    logits: torch.Tensor, classes: torch.Tensor, gamma: float, weights: torch.Tensor | None
+) -> torch.Tensor:
+    """Focal loss (Lin et al. 2017): cross-entropy, less of it where the network is sure."""
+    log_probability = torch.log_softmax(logits, dim=1)
+    of_truth = log_probability.gather(1, classes.unsqueeze(1)).squeeze(1)
+    loss = -((1 - of_truth.exp()) ** gamma) * of_truth
+    return (loss if weights is None else loss * weights[classes]).mean()
+
+
+def deeply_supervised(
+    loss: Loss, logits: torch.Tensor | list[torch.Tensor], classes: torch.Tensor
+) -> torch.Tensor:
+    """Mean of `loss` over the levels of `logits`, each coarser one at half the weight before it.
+
+    A coarse level is held against every 2nd, 4th … voxel of `classes` (batch, x, y, z).
+    """
+    if isinstance(logits, torch.Tensor):
+        return loss(logits.float(), classes)
+    weights = [0.5**level for level in range(len(logits))]
+    total = torch.zeros((), device=classes.device)
+    for level, weight in enumerate(weights):
+        step = 2**level
+        total = total + weight * loss(logits[level].float(), classes[:, ::step, ::step, ::step])
+    return total / sum(weights)
+
+
+def frequency_weights(voxels: list[int]) -> list[float]:
+    """Class weights from class counts: inverse square root of frequency, with mean 1.
+
+    The root tames the inverse: at 2 % foreground, 1/frequency would weigh one voxel as fifty.
+    """
+    total = sum(voxels)
+    raw = [(total / max(count, 1)) ** 0.5 for count in voxels]
+    mean = sum(raw) / len(raw)
+    return [value / mean for value in raw]

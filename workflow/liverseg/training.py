@@ -1,0 +1,215 @@
+"""The training loop, to be read from top to bottom; what it stands on is in the modules beside."""
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from workflow.liverseg.checkpoints import ResumeFolder
+from workflow.liverseg.devices import Compute
+from workflow.liverseg.errors import fault
+from workflow.liverseg.interruption import StopSignal, TrainingStopped
+from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.losses import Loss, deeply_supervised, overlap
+from workflow.liverseg.schedules import build_optimiser, rate_factor
+from workflow.liverseg.training_data import TrainingSet
+from workflow.liverseg.training_progress import Reporter
+from workflow.liverseg.training_state import Tensors, TrainingState, snapshot
+from workflow.liverseg.validation import ValidationScore, validate
+from workflow.liverseg.volumes import Volume
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: the weights to use, where they come from, one row an epoch."""
+
+    weights: Tensors
+    best_epoch: int | None
+    best_score: float | None
+    history: list[dict[str, Any]]
+    rollbacks: int
+
+
+def train(
+    network: nn.Module,
+    data: TrainingSet,
+    validation: dict[str, Volume],
+    *,
+    loss: Loss,
+    labels: LabelMap,
+    settings: dict[str, Any],
+    compute: Compute,
+    resume: ResumeFolder,
+    report: Reporter,
+    stop: StopSignal,
+) -> Trained:
+    """Train `network` as the config's `training` says; goes on from where `resume` was left.
+
+    Everything that happens is a function of the arguments and of the state, never of the time or
+    of how often it was interrupted: the same bits come out. Raises TrainingStopped after a
+    signal, with the state saved, and LiversegError when the loss stays without a finite value.
+    """
+    scaler = torch.amp.GradScaler("cuda") if compute.precision == torch.float16 else None
+    network = compute.place_network(network)
+    optimiser = build_optimiser(network, settings["optimiser"])
+    decay = settings["average_decay"]
+    state = TrainingState(network, optimiser, average_decay=decay, scaler=scaler)
+    evaluated = copy.deepcopy(network)
+    forward = _compiled(network, settings, report)
+    steps_per_epoch, epochs = data.steps, settings["epochs"]
+    steps = steps_per_epoch * epochs
+    accumulate = settings["accumulate"]
+
+    saved = resume.newest()
+    good = resume.newest(boundary=True) if saved is not None else None
+    if saved is not None:
+        state.restore(saved.tensors, saved.progress)
+        report.resumed(state.progress.step, steps)
+    if good is None:
+        good = snapshot(state)
+    last_save = time.monotonic()
+
+    report.start(epochs, steps_per_epoch, state.progress.step)
+    while state.progress.step < steps:
+        progress = state.progress
+        epoch, index = divmod(progress.step, steps_per_epoch)
+        if index == 0:
+            good = snapshot(state)
+            if settings["early_stopping"] and (
+                progress.epochs_without_gain >= settings["early_stopping"]
+            ):
+                report.say(f"no gain for {progress.epochs_without_gain} epochs: stopped early")
+                break
+        if stop.asked or time.monotonic() - last_save > 60 * settings["checkpoint_minutes"]:
+            resume.save(good, boundary=True)
+            if index != 0:
+                resume.save(snapshot(state), boundary=False)
+            last_save = time.monotonic()
+        if stop.asked:
+            raise TrainingStopped(stop.asked, progress.step)
+
+        # One step: a batch (or several, accumulated), gradients, a move of the weights.
+        rate = settings["optimiser"]["learning_rate"] * progress.rate_scale
+        for group in optimiser.param_groups:
+            group["lr"] = rate * rate_factor(settings["schedule"], progress.step, steps)
+        torch.manual_seed(settings["seed"] * 1_000_003 + progress.step)  # drop-out's draws
+        network.train()
+        optimiser.zero_grad(set_to_none=True)
+        loss_value = dice_value = 0.0
+        for part in range(accumulate):
+            batch = data.batch(epoch, index * accumulate + part)
+            with compute.autocast():
+                logits = forward(compute.place(batch.image))
+            batch_loss = deeply_supervised(loss, logits, batch.classes) / accumulate
+            (scaler.scale(batch_loss) if scaler else batch_loss).backward()
+            loss_value += batch_loss.item()
+            dice_value += _dice(logits, batch.classes) / accumulate
+        if scaler:
+            scaler.unscale_(optimiser)
+        length = _clip(network, settings["clip_norm"])
+        if not (math.isfinite(loss_value) and (scaler or math.isfinite(length))):
+            _check_rollbacks(progress.rollbacks, settings, epoch, index)
+            report.rolled_back(epoch, index, loss_value, length)
+            rollbacks, scale = progress.rollbacks + 1, progress.rate_scale / 2
+            state.restore(good.tensors, good.copied_progress())
+            state.progress.rollbacks, state.progress.rate_scale = rollbacks, scale
+            good = snapshot(state)
+            continue
+        if scaler:
+            scaler.step(optimiser)
+            scaler.update()
+        else:
+            optimiser.step()
+        progress.step += 1
+        state.update_average()
+        progress.loss_sum += loss_value
+        progress.dice_sum += dice_value
+        report.step(epoch, index, loss_value, dice_value)
+        if index + 1 < steps_per_epoch:
+            continue
+
+        # The end of an epoch: validate where it is due, remember the best, write a row.
+        score: ValidationScore | None = None
+        every = settings["validate_every"]
+        if validation and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
+            evaluated.load_state_dict(state.weights())
+            score = validate(
+                evaluated, validation, patch=data.patch, labels=labels, compute=compute
+            )
+            if progress.best_score is None or score.dice > progress.best_score:
+                state.keep_as_best(score.dice, epoch + 1)
+                progress.epochs_without_gain = 0
+            else:
+                progress.epochs_without_gain += every
+        progress.history.append(_row(state, epoch, steps_per_epoch, score))
+        progress.loss_sum = progress.dice_sum = 0.0
+        report.epoch(progress.history[-1])
+
+    report.end()
+    progress = state.progress
+    if state.best is None or settings["keep"] == "last":
+        state.keep_as_best(progress.history[-1]["validation_dice"], progress.history[-1]["epoch"])
+    return Trained(
+        weights=state.best or {},
+        best_epoch=progress.best_epoch,
+        best_score=progress.best_score,
+        history=progress.history,
+        rollbacks=progress.rollbacks,
+    )
+
+
+def _compiled(network: nn.Module, settings: dict[str, Any], report: Reporter) -> nn.Module:
+    if not settings["compile"]:
+        return network
+    try:
+        compiled = torch.compile(network)
+    except Exception as error:  # whatever the compiler lacks here, training goes on without it
+        report.say(f"torch.compile cannot be used here ({error}); training without it")
+        return network
+    torch._dynamo.config.suppress_errors = True  # falls back, and logs, when it fails later
+    return compiled  # type: ignore[return-value]
+
+
+def _clip(network: nn.Module, clip_norm: float | None) -> float:
+    """Length of the gradient over all parameters, which is cut to `clip_norm`."""
+    parameters = [parameter for parameter in network.parameters() if parameter.grad is not None]
+    return float(nn.utils.clip_grad_norm_(parameters, clip_norm or math.inf))
+
+
+def _dice(logits: torch.Tensor | list[torch.Tensor], classes: torch.Tensor) -> float:
+    """Mean soft Dice of the foreground classes, for the eye."""
+    with torch.no_grad():
+        finest = (logits if isinstance(logits, torch.Tensor) else logits[0]).detach().float()
+        return float(overlap(torch.softmax(finest, dim=1), classes).dice().mean())
+
+
+def _check_rollbacks(done: int, settings: dict[str, Any], epoch: int, index: int) -> None:
+    if done >= settings["rollbacks"]:
+        raise fault(
+            found=f"loss or gradient without a finite value in epoch {epoch + 1}, step {index + 1}, "
+            f"after {done} returns to an earlier state",
+            expected="a finite loss",
+            remedy="lower `training.optimiser.learning_rate`, set `training.clip_norm`, or set "
+            "`training.precision: float32`",
+        )
+
+
+def _row(
+    state: TrainingState, epoch: int, steps: int, score: ValidationScore | None
+) -> dict[str, Any]:
+    progress = state.progress
+    row: dict[str, Any] = {
+        "epoch": epoch + 1,
+        "step": progress.step,
+        "learning_rate": state.optimiser.param_groups[0]["lr"],
+        "train_loss": progress.loss_sum / steps,
+        "train_dice": progress.dice_sum / steps,
+        "validation_dice": score.dice if score else None,
+    }
+    for name, value in (score.regions if score and len(score.regions) > 1 else {}).items():
+        row[f"validation_dice_{name}"] = value
+    return row

@@ -1,0 +1,187 @@
+"""One training from files to files: reads, trains, writes, and says what it stands on."""
+
+import copy
+import importlib.metadata
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas as pd
+import torch
+
+from workflow.liverseg.checkpoints import ResumeFolder, resume_key
+from workflow.liverseg.devices import Compute, choose_compute, machine_settings
+from workflow.liverseg.errors import fault
+from workflow.liverseg.files import sha256, write_table
+from workflow.liverseg.interruption import StopSignal
+from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.losses import build_loss, frequency_weights
+from workflow.liverseg.model_files import ModelCard, save_model, warm_start
+from workflow.liverseg.networks import build_network, has_batch_norm
+from workflow.liverseg.training import Trained, train
+from workflow.liverseg.training_data import TrainingSet, read_chunks
+from workflow.liverseg.training_progress import Reporter
+from workflow.liverseg.validation import read_validation
+
+RECORDED = ("torch", "monai", "numpy", "safetensors")
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What a training reads and writes; the first three lists run in parallel, by patient."""
+
+    train_images: list[Path]
+    train_labels: list[Path]
+    train_kept: list[Path]
+    validation_volumes: list[Path]
+    weights: Path
+    card: Path
+    history: Path
+
+    @property
+    def inputs(self) -> list[Path]:
+        """Everything that is read."""
+        lists = (self.train_images, self.train_labels, self.train_kept, self.validation_volumes)
+        return [path for paths in lists for path in paths]
+
+
+def run_training(
+    files: TrainingFiles,
+    *,
+    name: str,
+    settings: dict[str, Any],
+    resume_root: Path,
+    terminal: TextIO | None = None,
+) -> Trained:
+    """Train the model `name` and write its weights, card and history.
+
+    `settings` holds the config's `training`, `labels`, `volumes`, `chunks`, and `model`, the
+    entry of the catalogue, whose own `training` is laid over the general one. A training that was
+    interrupted goes on from its state under `resume_root`.
+    """
+    training = merged(settings["training"], settings["model"].get("training", {}))
+    architecture = {key: value for key, value in settings["model"].items() if key != "training"}
+    labels = LabelMap.from_settings(settings["labels"])
+    report = Reporter(name, terminal)
+    compute = choose_compute(training)
+    with machine_settings(compute, training["threads"]), StopSignal().listening() as stop:
+        torch.manual_seed(training["seed"])
+        network = build_network(architecture, out_channels=labels.n_classes)
+        check_batch(has_batch_norm(network), training)
+        data = TrainingSet(
+            read_chunks(files.train_images, files.train_labels, files.train_kept),
+            settings=training,
+            spacing_mm=_spacing(settings["volumes"]),
+            device=compute.device,
+        )
+        validation = read_validation(files.validation_volumes)
+        if training["warm_start"]:
+            anew = warm_start(network, Path(training["warm_start"]))
+            report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
+        report.say(compute.describe() + f"; {training['threads']} threads")
+        report.say(data.describe() + f"; patches of {'×'.join(map(str, data.patch))}")
+        key = resume_key({**settings, "threads": training["threads"]}, files.inputs, name)
+        resume = ResumeFolder(resume_root / key)
+        with resume.held():
+            trained = train(
+                network,
+                data,
+                validation,
+                loss=build_loss(training["loss"], _class_weights(training, data, labels, compute)),
+                labels=labels,
+                settings=training,
+                compute=compute,
+                resume=resume,
+                report=report,
+                stop=stop,
+            )
+            card = _card(name, architecture, training, settings, files, trained, data, compute)
+            write_table(files.history, pd.DataFrame(trained.history))
+            save_model(files.weights, files.card, trained.weights, card)
+            resume.remove()
+    return trained
+
+
+def merged(general: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`general` with what `own` says laid over it, mapping by mapping."""
+    result = copy.deepcopy(general)
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def check_batch(batch_norm: bool, training: dict[str, Any]) -> None:
+    """LiversegError where batch norm would take its statistics from a single sample."""
+    if batch_norm and training["batch_size"] == 1:
+        raise fault(
+            found="batch norm with `training.batch_size: 1`",
+            expected="several samples for its statistics: from one they say nothing of the next",
+            remedy="raise the batch size, or set `norm: instance` in the model",
+        )
+
+
+def _spacing(volumes: dict[str, Any]) -> tuple[float, float, float] | None:
+    spacing = volumes["spacing_mm"]
+    if spacing is None or (isinstance(spacing, list) and None in spacing):
+        return None  # ASSUME the CTs' own voxels are cubes: it only bends rotations out of plane
+    if isinstance(spacing, int | float):
+        return float(spacing), float(spacing), float(spacing)
+    x, y, z = spacing
+    return float(x), float(y), float(z)
+
+
+def _class_weights(
+    training: dict[str, Any], data: TrainingSet, labels: LabelMap, compute: Compute
+) -> torch.Tensor | None:
+    wanted = training["loss"].get("class_weights")
+    if wanted is None:
+        return None
+    if wanted == "frequency":
+        wanted = frequency_weights(data.class_voxels(labels.n_classes))
+    if len(wanted) != labels.n_classes:
+        raise fault(
+            found=f"{len(wanted)} class weights",
+            expected=f"{labels.n_classes}: the background's, then one for each of `labels`",
+            remedy="correct `training.loss.class_weights`",
+        )
+    return torch.tensor(wanted, dtype=torch.float32, device=compute.device)
+
+
+def _card(
+    name: str,
+    architecture: dict[str, Any],
+    training: dict[str, Any],
+    settings: dict[str, Any],
+    files: TrainingFiles,
+    trained: Trained,
+    data: TrainingSet,
+    compute: Compute,
+) -> ModelCard:
+    digests = {
+        path.parent.name: {"digest": sha256(path), "split": "train"} for path in files.train_images
+    } | {
+        path.stem: {"digest": sha256(path), "split": "validation"}
+        for path in files.validation_volumes
+    }
+    metrics = {
+        "best_epoch": trained.best_epoch,
+        "validation_dice": trained.best_score,
+        "rollbacks": trained.rollbacks,
+    }
+    versions = {package: importlib.metadata.version(package) for package in RECORDED}
+    return ModelCard(
+        name=name,
+        architecture=architecture,
+        labels=settings["labels"],
+        preprocessing=settings["volumes"],
+        chunk_slices=settings["chunks"]["slices"],
+        patch=list(data.patch),
+        training=training,
+        data=digests,
+        metrics=metrics,
+        versions={"python": platform.python_version(), **versions},
+        device=compute.describe(),
+        threads=training["threads"],
+    )

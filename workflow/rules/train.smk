@@ -1,0 +1,32 @@
+# In: the chunks kept of the training patients, the volumes of the validation patients.
+# Out: results/models/{model}/: weights, card and history of each model under `train`.
+
+
+rule train_model:
+    """Train a model on the chunks kept; validate it on whole volumes."""
+    input:
+        train_images=train_images,
+        train_labels=train_labels,
+        train_kept=train_kept,
+        validation_volumes=validation_volumes,
+    output:
+        weights="results/models/{model}/model.safetensors",
+        card="results/models/{model}/model.json",
+        history="results/models/{model}/history.csv",
+    log:
+        "results/logs/train_model/{model}.log",
+    benchmark:
+        "results/benchmarks/train_model/{model}.tsv"
+    conda:
+        "../../envs/learn.yaml"
+    params:
+        settings=model_settings("labels", "volumes", "chunks", "training"),
+        code=code_digest("train_model"),
+    threads: CONFIG["training"]["threads"]
+    resources:
+        mem_mb=8000,
+        runtime=2880,
+        gpu=gpu,
+    retries: 2
+    script:
+        "../scripts/train_model.py"

@@ -1,0 +1,32 @@
+"""Train one model on the chunks of the training patients."""
+
+from pathlib import Path
+
+from workflow.liverseg.jobs import terminal
+from workflow.liverseg.training_run import TrainingFiles, run_training
+
+
+def main(
+    train_images: list[Path],
+    train_labels: list[Path],
+    train_kept: list[Path],
+    validation_volumes: list[Path],
+    weights: Path,
+    card: Path,
+    history: Path,
+    model: str,
+    settings: dict,
+) -> None:
+    """Write weights, card and history; an interrupted training goes on where it was."""
+    files = TrainingFiles(
+        train_images, train_labels, train_kept, validation_volumes, weights, card, history
+    )
+    # Beside models/, undeclared: Snakemake removes what a failed job declares.
+    resume_root = weights.parents[2] / ".resume"
+    run_training(files, name=model, settings=settings, resume_root=resume_root, terminal=terminal())
+
+
+if __name__ == "__main__":
+    from workflow.liverseg.jobs import run_job
+
+    run_job(snakemake, main)  # noqa: F821
