@@ -27,6 +27,12 @@ demo: install  ## From nothing to the report on a synthetic cohort
 	@echo "Open results/report/index.html   the page: patients, scores, pictures, surfaces"
 	@echo "     results/report.html         Snakemake's own report of the run"
 
+resume: install  ## Go on after a crash: unlock, tidy up, do what is left
+	$(BIN)/python -m workflow.liverseg.upkeep resume -- $(SNAKEMAKE)
+
+clean: install  ## Remove every result
+	$(BIN)/python -m workflow.liverseg.upkeep clean
+
 report: install  ## Snakemake's own report of the last run
 	$(BIN)/snakemake --cores 1 --report results/report.html
 

@@ -26,3 +26,17 @@ rule all:
     default_target: True
     input:
         "results/report/index.html",
+
+
+onstart:
+    driver_starts(Path.cwd())
+    logger.info(space_note([patient.image for patient in COHORT.patients], CONFIG, Path.cwd()))
+
+
+onsuccess:
+    driver_ends(Path.cwd())
+
+
+onerror:
+    driver_ends(Path.cwd())
+    logger.error(NOTES.closing_words(Path.cwd()))

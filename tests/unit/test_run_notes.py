@@ -1,0 +1,97 @@
+"""Reasons in words; the failed at the end."""
+
+import logging
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from workflow.liverseg.run_notes import RunNotes, explain
+
+UNION = "Union of exclusive params before and now across all output: "
+
+
+class Event(Enum):
+    """Stands in for Snakemake's events."""
+
+    JOB_INFO = 1
+    JOB_ERROR = 2
+    JOB_FINISHED = 3
+
+
+def changed(before: str, now: str) -> str:
+    return f"Params have changed since last execution: {UNION}before: {before} now: {now} "
+
+
+def record(event: Event, **fields: Any) -> logging.LogRecord:
+    made = logging.LogRecord("snakemake", logging.INFO, "", 0, "", (), None)
+    made.__dict__.update(event=event, **fields)
+    return made
+
+
+def test_a_changed_setting_is_named_with_both_values() -> None:
+    reason = changed(
+        repr('{"training": {"epochs": 2, "loss": {"name": "dice"}}}'),
+        repr('{"training": {"epochs": 3, "loss": {"name": "dice"}}}'),
+    )
+    assert explain(reason) == "Changed since the last time: `training.epochs` 2 → 3"
+
+
+def test_added_settings_and_changed_code_are_named() -> None:
+    reason = changed(
+        repr('{"mesh": {"a": 1}}') + "," + repr(["meshes:0123456789ab", "files:aaaaaaaaaaaa"]),
+        repr('{"mesh": {"a": 1, "b": "ü\'"}}')
+        + ","
+        + repr(["meshes:ba9876543210", "files:aaaaaaaaaaaa"]),
+    )
+    assert explain(reason) == (
+        'Changed since the last time: `mesh.b` not set → "ü\'"; code of `meshes`'
+    )
+
+
+def test_what_comes_before_stays_and_other_reasons_are_untouched() -> None:
+    assert explain("Missing output files: a") == "Missing output files: a"
+    reason = "Updated input files: x; " + changed("['m:0123456789ab']", "['m:ba9876543210']")
+    assert explain(reason) == "Updated input files: x; Changed since the last time: code of `m`"
+
+
+def test_an_unknown_change_is_left_as_snakemake_words_it() -> None:
+    assert explain(changed("'a'", "'b'")) == changed("'a'", "'b'")
+
+
+def test_only_an_expensive_retraining_is_announced() -> None:
+    notes = RunNotes()
+    again, first, cheap = (
+        record(Event.JOB_INFO, rule_name=rule, reason=reason)
+        for rule, reason in [
+            ("train_model", "Updated input files: x"),
+            ("train_model", "Missing output files: x"),
+            ("cut_chunks", "Updated input files: x"),
+        ]
+    )
+    for each in (again, first, cheap):
+        assert notes.filter(each)
+    reasons = [each.__dict__["reason"] for each in (again, first, cheap)]
+    assert [reason.startswith("TRAINED AGAIN") for reason in reasons] == [True, False, False]
+
+
+def test_the_failed_are_listed_with_the_end_of_their_log_unless_a_retry_went_well(
+    tmp_path: Path,
+) -> None:
+    log = "results/logs/score_patient/unet/p1.log"
+    (tmp_path / log).parent.mkdir(parents=True)
+    (tmp_path / log).write_text("\n".join(f"line {n}" for n in range(9)))
+    notes = RunNotes()
+    notes.filter(record(Event.JOB_ERROR, rule_name="score_patient", jobid=1, log=[log]))
+    notes.filter(
+        record(Event.JOB_ERROR, rule_name="cut_chunks", jobid=2, log=["l/cut_chunks/p2.log"])
+    )
+    notes.filter(record(Event.JOB_ERROR, rule_name="train_model", jobid=3, log=[]))
+    notes.filter(record(Event.JOB_FINISHED, job_id=3))
+    words = notes.closing_words(tmp_path)
+    assert "2 job(s) failed" in words
+    assert "score_patient of unet/p1" in words
+    assert f"log: {log}" in words
+    assert "line 8" in words
+    assert "line 2" not in words
+    assert "cut_chunks of p2" in words
+    assert "train_model" not in words

@@ -1,0 +1,85 @@
+"""Going on after a crash, and never beside a run that lives."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow.liverseg import upkeep
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.files import UNFINISHED, read_json
+from workflow.liverseg.upkeep import driver_ends, driver_starts, living_driver, remove_unfinished
+
+
+def crashed(folder: Path) -> None:
+    """What a killed driver leaves: a lock, its record, a half-written file."""
+    (folder / ".snakemake/locks").mkdir(parents=True)
+    (folder / ".snakemake/locks/0.output.lock").touch()
+    (folder / "results/volumes").mkdir(parents=True)
+    (folder / f"results/volumes/{UNFINISHED}abc.p1.npz").touch()
+    (folder / "results/volumes/p2.npz").touch()
+
+
+def test_resume_unlocks_tidies_and_runs_what_is_left(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    crashed(tmp_path)
+    command = [sys.executable, "-c", "import sys; print(sys.argv[1:])"]
+    assert upkeep.resume(command, tmp_path) == 0
+    assert list((tmp_path / ".snakemake/locks").iterdir()) == []
+    assert [path.name for path in (tmp_path / "results/volumes").iterdir()] == ["p2.npz"]
+    assert "['--rerun-incomplete']" in capfd.readouterr().out
+
+
+def test_resume_refuses_beside_a_living_run(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    driver_starts(tmp_path)
+    with pytest.raises(LiversegError, match="a run is at work in this folder"):
+        upkeep.resume(["true"], tmp_path)
+    assert any((tmp_path / ".snakemake/locks").iterdir())
+    driver_ends(tmp_path)
+    assert upkeep.resume(["true"], tmp_path) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+def test_a_driver_is_found_by_its_folder_alone(tmp_path: Path) -> None:
+    fake = tmp_path / "snakemake"
+    fake.write_text("import time; print('up', flush=True); time.sleep(60)")
+    driver = subprocess.Popen([sys.executable, fake], cwd=tmp_path, stdout=subprocess.PIPE)
+    assert driver.stdout is not None
+    driver.stdout.readline()
+    found = living_driver(tmp_path)
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+    assert found is not None
+    assert str(driver.pid) in found
+    assert living_driver(tmp_path) is None
+
+
+def test_a_record_of_another_machine_stands(tmp_path: Path) -> None:
+    driver_starts(tmp_path)
+    record = tmp_path / upkeep.DRIVER_RECORD
+    record.write_text(json.dumps({**read_json(record), "host": "elsewhere"}))
+    assert (living_driver(tmp_path) or "").endswith("on elsewhere")
+
+
+def test_a_dead_drivers_record_means_nothing(tmp_path: Path) -> None:
+    driver_starts(tmp_path)
+    record = tmp_path / upkeep.DRIVER_RECORD
+    record.write_text(json.dumps({**read_json(record), "started": "not then"}))
+    assert living_driver(tmp_path) is None
+
+
+def test_only_unfinished_files_are_removed(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    assert [path.name for path in remove_unfinished(tmp_path)] == [f"{UNFINISHED}abc.p1.npz"]
+
+
+def test_clean_leaves_the_readme(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    (tmp_path / "results/README.md").touch()
+    upkeep.clean(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["results", "README.md"]

@@ -1,0 +1,138 @@
+"""What a run tells its user: why a job runs again, in words, and at the end which jobs failed."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EXPENSIVE = ("train_model",)
+CHANGED = re.compile(r"Params have changed since last execution: .*?before: (.*) now: (.*)", re.S)
+MODULE = re.compile(r"([\w.]+):([0-9a-f]{12})\b")
+SHOWN_CHARACTERS = 60
+LAST_LINES = 6
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed: its rule and what of, drawn from its log's path."""
+
+    rule: str
+    log: str
+
+    @property
+    def of(self) -> str:
+        """Patient, or model and patient: the log's path below the rule's folder."""
+        return self.log.partition(f"/{self.rule}/")[2].removesuffix(".log") or "-"
+
+
+class RunNotes(logging.Filter):
+    """Listens to Snakemake's own log, rewrites its reasons and remembers what failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failed: dict[Any, Failure] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take note of one record; all of them pass."""
+        event = getattr(getattr(record, "event", None), "name", "")
+        fields = record.__dict__
+        if event == "JOB_INFO":
+            record.reason = _reason(fields.get("rule_name", ""), str(fields.get("reason", "")))
+        elif event == "JOB_ERROR":
+            log = next(iter(fields.get("log") or []), "")
+            self._failed[fields.get("jobid")] = Failure(str(fields.get("rule_name")), log)
+        elif event == "JOB_FINISHED":
+            self._failed.pop(fields.get("job_id"), None)  # a retry went well
+        return True
+
+    def failed(self) -> list[Failure]:
+        """The jobs that failed and were not mended by a retry, by rule and patient."""
+        return sorted(self._failed.values(), key=lambda failure: (failure.rule, failure.of))
+
+    def closing_words(self, directory: Path) -> str:
+        """The list of the failed, each with its log's last lines, and how to go on."""
+        failed = self.failed()
+        if not failed:
+            return "The run ended early; `make resume` goes on where it stopped."
+        lines = [f"{len(failed)} job(s) failed, all else that could be made is made:"]
+        for failure in failed:
+            lines += [f"\n  {failure.rule} of {failure.of}", f"    log: {failure.log}"]
+            lines += [f"    | {line}" for line in _last_lines(directory / failure.log)]
+        lines += ["", "When that is mended, `make resume` (or the same command) does what is left."]
+        return "\n".join(lines)
+
+
+def _last_lines(log: Path) -> list[str]:
+    if not log.is_file():
+        return ["(no log: it was ended before it began)"]
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-LAST_LINES:] or ["(empty: it was killed, perhaps for want of memory)"]
+
+
+def _reason(rule: str, reason: str) -> str:
+    told = explain(reason)
+    again = told and not told.startswith("Missing output files")
+    return f"TRAINED AGAIN, which is expensive. {told}" if again and rule in EXPENSIVE else told
+
+
+def explain(reason: str) -> str:
+    """Snakemake's reason with the changed params told setting by setting and module by module.
+
+    Snakemake prints the whole of every param before and after; a reader wants the difference.
+    """
+    found = CHANGED.search(reason)
+    if not found:
+        return reason
+    before, now = found.groups()
+    changes = [*_changed_settings(before, now), *_changed_code(before, now)]
+    if not changes:
+        return reason
+    return reason[: found.start()] + "Changed since the last time: " + "; ".join(changes)
+
+
+def _changed_settings(before: str, now: str) -> Iterator[str]:
+    old, new = _settings_in(before), _settings_in(now)
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key) and old and new:
+            yield f"`{key}` {_told(key, old)} → {_told(key, new)}"
+
+
+def _told(key: str, values: dict[str, Any]) -> str:
+    if key not in values:
+        return "not set"
+    text = json.dumps(values[key], ensure_ascii=False)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+
+
+def _changed_code(before: str, now: str) -> Iterator[str]:
+    old, new = dict(MODULE.findall(before)), dict(MODULE.findall(now))
+    names = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+    if names:
+        yield "code of " + ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _settings_in(text: str) -> dict[str, Any]:
+    """Every setting in the JSON objects within a text, as dotted key → value."""
+    text = text.replace("\\\\", "\\").replace("\\'", "'")  # params are kept as Python literals
+    flat: dict[str, Any] = {}
+    at = text.find('{"')
+    while at >= 0:
+        try:
+            content, end = json.JSONDecoder().raw_decode(text, at)
+        except ValueError:
+            end = at + 1
+        else:
+            flat.update(_flat(content, ""))
+        at = text.find('{"', end)
+    return flat
+
+
+def _flat(content: Any, start: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(content, dict) and content:
+        for key, value in content.items():
+            yield from _flat(value, f"{start}.{key}" if start else key)
+    else:
+        yield start, content
