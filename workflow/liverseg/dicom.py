@@ -44,6 +44,7 @@ def import_ct(files: Iterable[Path], label_files: Iterable[Path] = ()) -> Import
     `label_files` are SEG or RTSTRUCT objects; the series that they refer to is preferred.
     Voxels are int16 HU, (column, row, slice). Raises Rejection where no series is whole.
     """
+    label_files = list(label_files)
     headers = read_headers(files)
     wanted: set[str] = set()
     for path in (*headers.labels, *label_files):
@@ -53,8 +54,10 @@ def import_ct(files: Iterable[Path], label_files: Iterable[Path] = ()) -> Import
     chosen = choose(volumes, frozenset(wanted))
     series = check_series(chosen)
     hu, findings = read_hu(series.slices)
-    if headers.labels:
-        findings.append(_labels_beside(len(headers.labels)))
+    named = {path.resolve() for path in label_files}
+    beside = sum(path.resolve() not in named for path in headers.labels)
+    if beside:
+        findings.append(_labels_beside(beside))
     if len(volumes) > 1:
         findings.append(_several(chosen, len(volumes)))
     record = _record(headers, volumes, series, frozenset(wanted))

@@ -21,7 +21,7 @@ ATTEMPTS = 20
 TIMEOUT_S = 60.0
 
 
-def fetch_and_unpack(dataset: Mapping[str, Any], record: Path) -> None:
+def fetch_and_unpack(dataset: Mapping[str, Any], record: Path, *, pause_s: float = 2.0) -> None:
     """Leave the dataset in `record`'s folder under its name, and write the record.
 
     `dataset` is the config's section. What was loaded before a cut stays in a hidden folder
@@ -38,7 +38,7 @@ def fetch_and_unpack(dataset: Mapping[str, Any], record: Path) -> None:
             remedy="move it away, or use it as it is: patients: results/datasets/"
             + str(dataset["name"]),
         )
-    fetch(dataset["url"], archive, md5=dataset["md5"], size=dataset.get("bytes"))
+    fetch(dataset["url"], archive, md5=dataset["md5"], size=dataset.get("bytes"), pause_s=pause_s)
     found = unpack(archive, folder, most_bytes=int(dataset["unpacked_bytes"]))
     size = archive.stat().st_size
     if not dataset.get("keep_archive"):
@@ -168,7 +168,7 @@ def _extent(answer: http.client.HTTPResponse, have: int) -> tuple[int, int]:
     return 0, int(length)
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class Redirects(urllib.request.HTTPRedirectHandler):
     """Follow redirects, but never from an encrypted address to a plain one."""
 
     def redirect_request(  # type: ignore[no-untyped-def]
@@ -181,7 +181,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_Redirects())
+    return urllib.request.build_opener(Redirects())
 
 
 def _check_space(part: Path, more: int) -> None:

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workflow.liverseg.findings import Finding
+
 NIFTI = (".nii.gz", ".nii")
 OTHER_IMAGES = (".nrrd", ".nhdr", ".mha", ".mhd")
 IMAGES = NIFTI + OTHER_IMAGES
-PATIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+PATIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 LABEL_NAMES = ("label", "labels", "liver", "mask", "seg", "segmentation")
+DICOM_LABEL_NAMES = (*LABEL_NAMES, "rtstruct", "rtss", "rs")
 IMAGE_NAMES = ("ct", "image", "img", "volume", "scan")
 
 
@@ -24,7 +27,8 @@ IMAGE_NAMES = ("ct", "image", "img", "volume", "scan")
 class Entry:
     """One patient as the layout or the sheet gives it; nothing has been opened yet.
 
-    `image_sources` and `label_sources` are several files for a DICOM series, else one.
+    `image_sources` and `label_sources` are several files for a DICOM series, else one. `wrong` is
+    what the line itself, before any file is looked at, is refused for.
     """
 
     patient: str
@@ -32,6 +36,7 @@ class Entry:
     label_sources: tuple[Path, ...] = ()
     group: str = ""
     split: str = ""
+    wrong: Finding | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,12 @@ def stem(name: str) -> str:
 def is_image(name: str) -> bool:
     """Say whether a file is named like an image that can be read."""
     return name.lower().endswith(IMAGES)
+
+
+def is_dicom_name(name: str) -> bool:
+    """Say whether a file may be DICOM by its name: .dcm, .ima, none, or the end of a UID."""
+    suffix = Path(name).suffix.lower()
+    return suffix in {".dcm", ".ima", ""} or suffix[1:].isdigit()
 
 
 def pseudonym(name: str) -> str:
@@ -183,15 +194,18 @@ def _one_folder(patient: str, files: list[Path]) -> Entry | None:
     labels = [path for path in images if _named(path, LABEL_NAMES)]
     others = [path for path in images if path not in labels]
     if not images:
-        dicom = tuple(p for p in files if p.suffix.lower() in {".dcm", ".ima", ""})
-        return Entry(patient, dicom) if dicom else None
+        dicom = [path for path in files if is_dicom_name(path.name)]
+        drawn = [path for path in dicom if _named(path, DICOM_LABEL_NAMES)]
+        if len(drawn) == 1 and len(dicom) > 2:
+            return Entry(patient, tuple(p for p in dicom if p not in drawn), tuple(drawn))
+        return Entry(patient, tuple(dicom)) if dicom else None
     if len(others) > 1:
         others = [path for path in others if _named(path, IMAGE_NAMES)]
     if len(others) > 1 or len(labels) > 1 or (not others and not labels):
         return None
     if not others:
-        dicom = tuple(p for p in files if p.suffix.lower() in {".dcm", ".ima"})
-        return Entry(patient, dicom, tuple(labels))
+        dicom = [p for p in files if p.suffix and p not in images and is_dicom_name(p.name)]
+        return Entry(patient, tuple(dicom), tuple(labels))
     return Entry(patient, tuple(others), tuple(labels))
 
 

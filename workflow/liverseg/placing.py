@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from workflow.liverseg.findings import Rejection, reject
 
-TOLERANCE_VOXELS = 0.05
+# ASSUME what rounding makes of positions and spacings stays far below a quarter of a voxel.
+TOLERANCE_VOXELS = 0.25
 
 
 def place(
@@ -32,7 +33,7 @@ def place(
     error = np.abs(steps - whole_steps) @ reach + np.abs(origin - whole_origin)
     permutes = np.array_equal(np.abs(whole_steps).sum(0), np.ones(3))
     permutes &= np.array_equal(np.abs(whole_steps).sum(1), np.ones(3))
-    if not permutes or error.max() > 10 * TOLERANCE_VOXELS:
+    if not permutes or error.max() > TOLERANCE_VOXELS:
         raise label_rejection(
             "label_grid",
             f"a label grid that is off the CT's by up to {error.max():.2f} voxels",

@@ -1,0 +1,209 @@
+"""DICOM series: ordered by position, in HU, on the right grid, or refused by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+from tests.dicom_files import hu_volume, write_other, write_series
+from workflow.liverseg.dicom import import_ct
+from workflow.liverseg.findings import Rejection
+
+HU = hu_volume()
+
+
+def refusal(files: list[Path]) -> tuple[str, str]:
+    with pytest.raises(Rejection) as caught:
+        import_ct(files)
+    return caught.value.finding.code, caught.value.finding.found
+
+
+def test_slices_are_ordered_by_position_and_scaled_to_hu(tmp_path: Path):
+    imported = import_ct(write_series(tmp_path, HU))
+    assert np.array_equal(imported.image.data, HU)
+    assert imported.image.data.dtype == np.int16 and not imported.findings
+
+
+def test_the_affine_takes_an_index_to_ras_millimetres(tmp_path: Path):
+    """Column index grows along the row direction by the distance of columns, in LPS."""
+    affine = import_ct(write_series(tmp_path, HU)).image.affine
+    lps = np.array([-11.0, 22.0, -33.0]) + np.array([2 * 0.7, 3 * 0.8, 4 * 2.5])
+    assert np.allclose(affine @ [2, 3, 4, 1], [-lps[0], -lps[1], lps[2], 1])
+
+
+@pytest.mark.parametrize("step", [(0.0, 0.0, -2.5), (0.0, 0.0, 2.5)])
+def test_a_voxel_keeps_its_place_whichever_way_the_table_moved(tmp_path: Path, step: tuple):
+    image = import_ct(write_series(tmp_path, HU, step=step)).image
+    lps = np.add((-11.0, 22.0, -33.0), (5 * 0.7, 6 * 0.8, 1 * step[2]))
+    index = np.linalg.inv(image.affine) @ [-lps[0], -lps[1], lps[2], 1]
+    assert image.data[tuple(np.rint(index[:3]).astype(int))] == HU[5, 6, 1]
+    assert np.linalg.det(image.affine) > 0
+
+
+def test_coronal_and_oblique_series_keep_their_directions(tmp_path: Path):
+    row, column = np.array([1.0, 0, 0]), np.array([0, np.cos(0.4), np.sin(0.4)])
+    normal = np.cross(row, column)
+    image = import_ct(write_series(tmp_path, HU, directions=(*row, *column), step=3 * normal)).image
+    assert np.array_equal(image.data, HU)
+    assert np.allclose(np.linalg.norm(image.affine[:3, :3], axis=0), [0.7, 0.8, 3], atol=1e-4)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
+def test_compressed_pixels_are_the_same(tmp_path: Path, syntax: str):
+    hu = hu_volume((40, 36, 3))  # the encoder of JPEG 2000 refuses smaller ones
+    files = write_series(tmp_path, hu, syntax=syntax)
+    assert np.array_equal(import_ct(files).image.data, hu)
+
+
+def test_signed_pixels_are_the_same(tmp_path: Path):
+    assert np.array_equal(import_ct(write_series(tmp_path, HU, signed=True)).image.data, HU)
+
+
+def test_each_slice_has_its_own_rescale(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.RescaleSlope = 1 + k
+        return dataset
+
+    data = import_ct(write_series(tmp_path, HU, change=change)).image.data
+    stored = HU.astype(int) + 1024
+    assert np.array_equal(data, stored * (1 + np.arange(HU.shape[2])) - 1024)
+
+
+def test_padding_becomes_air_and_is_told(tmp_path: Path):
+    hu = HU.copy()
+    hu[:3] = -2000
+
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.PixelPaddingValue = -2000
+        return dataset
+
+    imported = import_ct(write_series(tmp_path, hu, signed=True, change=change))
+    assert (imported.image.data[:3] == -1024).all()
+    assert np.array_equal(imported.image.data[3:], HU[3:])
+    assert [finding.code for finding in imported.findings] == ["dicom_padding"]
+
+
+def test_localisers_dose_pages_and_other_files_are_ignored_and_counted(tmp_path: Path):
+    def localiser(dataset: Dataset, k: int) -> Dataset:
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+        return dataset
+
+    files = write_series(tmp_path / "ct", HU)
+    files += write_series(tmp_path / "loc", HU[:, :, :2], change=localiser)
+    files.append(write_other(tmp_path / "dose.dcm", SecondaryCaptureImageStorage))
+    (tmp_path / "readme.txt").write_text("no DICOM")
+    files.append(tmp_path / "readme.txt")
+    imported = import_ct(files)
+    assert np.array_equal(imported.image.data, HU)
+    assert sorted(imported.record["ignored"].values()) == [1, 1, 2]
+
+
+def test_of_several_series_the_axial_one_with_most_slices_is_taken_and_told(tmp_path: Path):
+    files = write_series(tmp_path / "few", HU[:, :, :4])
+    coronal = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
+    many = np.concatenate([HU, HU], axis=2)
+    files += write_series(tmp_path / "coronal", many, directions=coronal, step=(0, 2.5, 0))
+    files += write_series(tmp_path / "most", HU)
+    imported = import_ct(files)
+    assert np.array_equal(imported.image.data, HU)
+    assert len(imported.record["other_series"]) == 2
+    assert [finding.code for finding in imported.findings] == ["dicom_several"]
+    assert "series 3" in imported.findings[0].remedy
+
+
+def test_phases_under_one_series_uid_are_told_apart(tmp_path: Path):
+    uid = generate_uid()
+
+    def second(dataset: Dataset, k: int) -> Dataset:
+        dataset.AcquisitionNumber = 2
+        return dataset
+
+    files = write_series(tmp_path, HU, series=uid, prefix="a")
+    files += write_series(tmp_path, HU[::-1], series=uid, prefix="b", change=second)
+    imported = import_ct(files)
+    assert np.array_equal(imported.image.data, HU)
+    assert imported.record["other_series"] == [{"number": 3, "slices": HU.shape[2]}]
+
+
+def test_a_missing_slice_is_named(tmp_path: Path):
+    files = write_series(tmp_path, HU, change=lambda d, k: None if k in (2, 3) else d)
+    code, found = refusal(files)
+    assert code == "dicom_gap" and "2 between -30.50 and -23.00 mm" in found
+    assert "instances 2, 5" in found
+
+
+def test_a_doubled_slice_is_named(tmp_path: Path):
+    uid = generate_uid()
+    files = write_series(tmp_path / "a", HU, series=uid)
+    files += write_series(tmp_path / "b", HU, series=uid, change=lambda d, k: d if k == 4 else None)
+    code, found = refusal(files)
+    assert code == "dicom_double" and "5 and 5" in found
+
+
+def test_uneven_distances_are_refused(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.ImagePositionPatient[2] = -33 + 2.5 * k + (0.9 if k == 3 else 0)
+        return dataset
+
+    assert refusal(write_series(tmp_path, HU, change=change))[0] == "dicom_uneven"
+
+
+def test_gantry_tilt_is_refused_with_its_angle(tmp_path: Path):
+    column = (0.0, np.cos(np.radians(15)), np.sin(np.radians(15)))
+    files = write_series(tmp_path, HU, directions=(1, 0, 0, *column), step=(0, 0, 2.5))
+    code, found = refusal(files)
+    assert code == "dicom_tilt" and "15.0°" in found
+
+
+def test_a_missing_rescale_is_refused(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        del dataset.RescaleIntercept
+        return dataset
+
+    code, found = refusal(write_series(tmp_path, HU, change=change))
+    assert code == "dicom_no_rescale" and "6 of 6" in found
+
+
+def test_different_spacings_in_one_series_are_refused(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.PixelSpacing = [0.8, 0.7 + 0.1 * (k == 2)]
+        return dataset
+
+    assert refusal(write_series(tmp_path, HU, change=change))[0] == "dicom_spacing"
+
+
+def test_a_single_slice_and_no_slice_are_refused(tmp_path: Path):
+    one = write_series(tmp_path, HU[:, :, :1])
+    assert refusal(one)[0] == "dicom_too_few"
+    assert refusal([write_other(tmp_path / "dose.dcm")])[0] == "dicom_no_ct"
+
+
+def test_cut_pixels_are_refused_without_the_decoders_words(tmp_path: Path):
+    files = write_series(tmp_path, HU)
+    content = files[2].read_bytes()
+    files[2].write_bytes(content[:-60])
+    assert refusal(files)[0] == "dicom_unreadable"
+
+
+def test_a_pseudonymised_series_without_class_is_read(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.SOPClassUID = ""
+        return dataset
+
+    assert np.array_equal(import_ct(write_series(tmp_path, HU, change=change)).image.data, HU)
+
+
+def test_the_real_jpeg_2000_series_is_read(real_data: Path):
+    files = list((real_data / "dicom/totalseg_jpeg2000").iterdir())
+    image = import_ct(files).image
+    assert image.data.shape == (512, 512, 20)
+    assert np.allclose(image.spacing_mm, [0.9765625, 0.9765625, 2])
+    assert image.orientation == "LPS" and image.data.min() == -1024
