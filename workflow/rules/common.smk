@@ -18,7 +18,7 @@ from workflow.liverseg.code_digest import code_digest as _code_digest
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.machine import gpus_here
-from workflow.liverseg.patients import read_cohort
+from workflow.liverseg.patients import Cohort, read_cohort
 from workflow.liverseg.run_notes import RunNotes
 from workflow.liverseg.space import space_note
 from workflow.liverseg.upkeep import driver_ends, driver_starts
@@ -38,6 +38,9 @@ CONFIG = checked_config()
 
 def cohort_here():
     """The patients of the configuration, relative paths read from the working directory."""
+    if CONFIG["dataset"] and not Path(CONFIG["patients"]).exists():
+        # Only `fetch_dataset` can run: who the patients are is known once its folder is there.
+        return Cohort(patients=())
     try:
         return read_cohort(CONFIG["patients"], Path.cwd(), CONFIG["phantoms"])
     except LiversegError as error:
