@@ -10,16 +10,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image as Picture
 
 from workflow.liverseg.files import write_json, write_table
 from workflow.liverseg.images import write_image
 from workflow.liverseg.report_inputs import Sources
+from workflow.scripts import build_report, encode_case, encode_scan
 
 SHAPE = (48, 40, 24)
 SPACING_MM = (5.0, 5.0, 7.0)
 HOSTILE = "<script>alert('x')</script>"
+VIEWER: dict[str, Any] = {
+    "pixels": 256, "slices": 128, "window_hu": [-200, 300], "scan_kb": 420, "picture_kb": 50,
+    "triangles": 10000, "distance_range_mm": 10,
+}  # fmt: skip
 SETTINGS: dict[str, Any] = {
-    "report": {"title": "Liver segmentation"},
+    "report": {"title": "Liver segmentation", "viewer": VIEWER},
     "labels": [{"name": "liver", "values": "positive"}],
 }
 
@@ -44,6 +50,50 @@ def write_scan(folder: Path, patient: str, *, seed: int = 0) -> tuple[Path, Path
         path.parent.mkdir(parents=True, exist_ok=True)
         write_image(path, data.astype(np.int16 if path is paths[0] else np.uint8), affine)
     return paths
+
+
+def write_ball(path: Path, radii_mm: tuple[float, float, float]) -> None:
+    """Write a closed ellipsoid about the origin as a binary STL."""
+    from workflow.liverseg.report_surfaces import TRIANGLE
+
+    turn, rise = np.linspace(0, 2 * np.pi, 49), np.linspace(0, np.pi, 25)
+    u, v = np.meshgrid(turn, rise, indexing="ij")
+    ball = np.stack([np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v)], axis=-1) * radii_mm
+    corners = [ball[:-1, :-1], ball[:-1, 1:], ball[1:, 1:], ball[1:, :-1]]
+    quads = np.stack([corner.reshape(-1, 3) for corner in corners], axis=1)
+    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    content = np.zeros(len(triangles), TRIANGLE)
+    content["corners"] = triangles
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\0" * 80 + np.uint32(len(triangles)).tobytes() + content.tobytes())
+
+
+def write_page(root: Path, *, patients: int = 8) -> Path:
+    """Write records and make the page and all its data files; returns the page."""
+    sources = write_records(root, patients=patients)
+    results = root / "results"
+    report = results / "report"
+    for path in sources.predictions:
+        model, patient = path.parts[-3:-1]
+        ct, label, mask = write_scan(results / "raw", patient, seed=len(patient))
+        stl = results / "meshes" / model / patient / "liver.stl"
+        write_ball(stl, (50.0, 35.0, 42.0))
+        pictures = [stl.with_name(f"{name}.png") for name in ("overlay", "projection", "surface")]
+        for picture in pictures:
+            Picture.new("RGB", (200, 120), (60, 90, 120)).save(picture)
+        scored = any(score.stem == patient for score in sources.scores)
+        scan = report / "scans" / f"{patient}.js"
+        settings = {"labels": SETTINGS["labels"], "viewer": VIEWER}
+        encode_scan.main(ct, scan, patient, settings)
+        encode_case.main(
+            scan, mask, label if scored else [], [stl], *pictures,
+            report / "cases" / model / f"{patient}.js", model, patient, settings,
+        )  # fmt: skip
+    page = report / "index.html"
+    build_report.main(
+        page=page, settings=SETTINGS, **vars(sources) | {"benchmarks": str(sources.benchmarks)}
+    )
+    return page
 
 
 def scores_of(dice: float, volume_ml: float) -> dict[str, float]:
@@ -86,7 +136,9 @@ def write_records(root: Path, *, patients: int = 8, model: str = "unet") -> Sour
             "found": HOSTILE,
             "remedy": "-",
         }
-        write_json(inspections[-1], {"patient": name, "sha256": "0" * 64, "findings": [finding]})
+        write_json(
+            inspections[-1], {"patient": name, "sha256": {"ct": "0" * 64}, "findings": [finding]}
+        )
     chunks, filtered = _write_chunks(
         results, [n for n, s in zip(names, split, strict=True) if s == "train"]
     )
@@ -95,10 +147,16 @@ def write_records(root: Path, *, patients: int = 8, model: str = "unet") -> Sour
     predictions, scores, meshes = [], [], []
     for index, (name, its_split) in enumerate(shown):
         predictions.append(results / "predictions" / model / name / "prediction.json")
-        light = ("green", "amber", "red")[index % 3]
+        light = ("green", "yellow", "red")[index % 3]
         reasons = [] if light == "green" else [f"mask touches the border {HOSTILE}"]
         write_json(
-            predictions[-1], {"patient": name, "confidence": {"light": light, "reasons": reasons}}
+            predictions[-1],
+            {
+                "patient": name,
+                "light": light,
+                "reasons": reasons,
+                "volume_ml": {"liver": 1400.0 + 31 * index},
+            },
         )
         meshes.append(results / "meshes" / model / name / "mesh.json")
         surface = {

@@ -54,7 +54,6 @@ SUMMARISED = ("dice", "nsd", "hd95_mm", "absolute_volume_error_percent")
 LIGHTS = {
     "green": Light("green", "plausible", 2),
     "yellow": Light("amber", "check", 1),
-    "amber": Light("amber", "check", 1),
     "red": Light("red", "do not trust", 0),
 }
 NO_LIGHT = Light("none", "not rated", 3)
@@ -93,26 +92,22 @@ def render(run: Run, settings: Mapping[str, Any]) -> str:
 
 def light_of(case: Case) -> Light:
     """The traffic light of a prediction; a step that gives none leaves the case unrated."""
-    return LIGHTS.get(str(_confidence(case).get("light", "")).lower(), NO_LIGHT)
+    return LIGHTS.get(str(case.prediction.get("light", "")), NO_LIGHT)
 
 
 def reasons_of(case: Case) -> list[str]:
     """Why the light is not green, in words."""
-    reasons = _confidence(case).get("reasons", [])
-    return [str(reason) for reason in ([reasons] if isinstance(reasons, str) else reasons)]
+    return [str(reason) for reason in case.prediction.get("reasons", [])]
 
 
 def regions_of(case: Case) -> list[str]:
     """Names of the regions that were predicted for a case."""
-    return list(case.scores.get("regions", {})) or list(case.mesh.get("regions", {}))
+    return list(case.prediction.get("volume_ml", {}))
 
 
 def volume_ml(case: Case, region: str) -> float:
-    """Predicted volume of a region (ml), of the mask; NaN if no step measured it."""
-    scored = number(case.scores.get("regions", {}).get(region, {}), "predicted_ml")
-    if math.isfinite(scored):
-        return scored
-    return number(case.mesh.get("regions", {}).get(region, {}), "mask_volume_ml", "volume_ml")
+    """Predicted volume of a region's mask (ml); NaN if no step measured it."""
+    return number(case.prediction.get("volume_ml", {}), region)
 
 
 def show(value: float, decimals: int, unit: str = "") -> str:
@@ -162,7 +157,7 @@ def card(case: Case, run: Run) -> dict[str, Any]:
             for finding in run.inspections.get(case.patient, {}).get("findings", [])
             if isinstance(finding, Mapping)
         ],
-        "cleaning": pretty(case.prediction.get("cleanup", case.prediction.get("clean_up", {}))),
+        "cleaning": pretty(case.prediction.get("clean_up", {})),
     }
 
 
@@ -304,11 +299,10 @@ def cohort_charts(run: Run) -> list[charts.Markup]:
 
 def digests(run: Run) -> list[tuple[str, str]]:
     """Patient and digest of its CT, as inspection found them."""
-    found = []
-    for patient, record in sorted(run.inspections.items()):
-        digest = record.get("sha256", record.get("digest", ""))
-        found.append((patient, digest if isinstance(digest, str) else pretty(digest)))
-    return found
+    return [
+        (patient, str(record.get("sha256", {}).get("ct", "")))
+        for patient, record in sorted(run.inspections.items())
+    ]
 
 
 def pretty(value: Any) -> str:
@@ -318,10 +312,6 @@ def pretty(value: Any) -> str:
     if value in ({}, [], None):
         return ""
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def _confidence(case: Case) -> Record:
-    return case.prediction.get("confidence") or {}
 
 
 def _cell(value: float, decimals: int) -> dict[str, str]:

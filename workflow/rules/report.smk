@@ -2,6 +2,56 @@
 from workflow.liverseg.report_template import template_digests
 
 
+rule encode_scan:
+    """Make one patient's CT small enough for the page."""
+    input:
+        image=raw_image,
+    output:
+        data="results/report/scans/{patient}.js",
+    log:
+        "results/logs/encode_scan/{patient}.log",
+    benchmark:
+        "results/benchmarks/encode_scan/{patient}.tsv"
+    conda:
+        "../../envs/show.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        settings=viewer_settings(),
+        code=code_digest("encode_scan"),
+    script:
+        "../scripts/encode_scan.py"
+
+
+rule encode_case:
+    """Make one patient's mask, surfaces and pictures small enough for the page."""
+    input:
+        scan="results/report/scans/{patient}.js",
+        mask="results/predictions/{model}/{patient}/mask.nii.gz",
+        label=raw_label,
+        meshes=expand("results/meshes/{{model}}/{{patient}}/{region}.stl", region=REGIONS),
+        overlay="results/pictures/{model}/{patient}/overlay.png",
+        projection="results/pictures/{model}/{patient}/projection.png",
+        surface="results/pictures/{model}/{patient}/surface.png",
+    output:
+        data="results/report/cases/{model}/{patient}.js",
+    log:
+        "results/logs/encode_case/{model}/{patient}.log",
+    benchmark:
+        "results/benchmarks/encode_case/{model}/{patient}.tsv"
+    conda:
+        "../../envs/show.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        settings=viewer_settings(),
+        code=code_digest("encode_case"),
+    script:
+        "../scripts/encode_case.py"
+
+
 rule build_report:
     """Build the page that shows the whole run."""
     input:
@@ -17,7 +67,7 @@ rule build_report:
         scores=every_score,
         summaries=every_summary,
         meshes=every_prediction("results/meshes/{model}/{patient}/mesh.json"),
-        overlays=every_prediction("results/pictures/{model}/{patient}/overlay.png"),
+        cases=every_prediction("results/report/cases/{model}/{patient}.js"),
     output:
         page=report(
             "results/report/index.html",
@@ -30,7 +80,7 @@ rule build_report:
     benchmark:
         "results/benchmarks/build_report/report.tsv"
     conda:
-        "../../envs/data.yaml"
+        "../../envs/show.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
