@@ -32,7 +32,7 @@ TAGS = [
     "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept",
     "PixelPaddingValue", "PixelRepresentation", "BitsStored", "SamplesPerPixel",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "InstanceNumber",
-    "PhotometricInterpretation", "PatientID", "ReferencedSeriesSequence",
+    "PhotometricInterpretation", "PatientID", "StudyInstanceUID", "ReferencedSeriesSequence",
     "ReferencedFrameOfReferenceSequence",
 ]  # fmt: skip
 SHEAR_DEGREES = 0.5
