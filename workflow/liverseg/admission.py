@@ -38,10 +38,11 @@ class Person:
 
 @dataclass(frozen=True)
 class Admission:
-    """The two tables: one row a patient admitted, one row a finding that rejected."""
+    """One row a patient admitted, one row a finding that rejected, one a remark on the sheet."""
 
     cohort: pd.DataFrame
     rejected: pd.DataFrame
+    remarks: pd.DataFrame
 
 
 def admit(
@@ -52,8 +53,8 @@ def admit(
 ) -> Admission:
     """Weigh all records: admit, or reject with code, finding and remedy.
 
-    `records` are those of `inspection.inspect`; `refused` are patients whose files were never
-    read. Scans that stand under two names are found by their digests.
+    `records` are those of `inspection.inspect`; `refused` are findings about what was never
+    read: those that warn become remarks. Scans under two names are found by their digests.
     """
     records = sorted(records, key=lambda record: record["patient"])
     findings = {
@@ -62,7 +63,8 @@ def admit(
     }
     for patient, finding in find_duplicates(records):
         findings[patient].append(finding)
-    rejections = list(refused)
+    rejections = [refusal for refusal in refused if refusal.finding.verdict == "reject"]
+    remarks = [refusal for refusal in refused if refusal.finding.verdict != "reject"]
     rows = []
     for record in records:
         patient = record["patient"]
@@ -70,14 +72,14 @@ def admit(
         rejections += [Refusal(patient, finding) for finding in bad]
         if not bad:
             rows.append(_row(record, findings[patient], people[patient]))
-    rejections.sort(key=lambda refusal: refusal.patient)
-    return Admission(
-        pd.DataFrame(rows, columns=COHORT_COLUMNS),
-        pd.DataFrame(
-            [{key: r.to_json()[key] for key in REJECTED_COLUMNS} for r in rejections],
-            columns=REJECTED_COLUMNS,
-        ),
-    )
+    cohort = pd.DataFrame(rows, columns=COHORT_COLUMNS)
+    return Admission(cohort, _table(rejections), _table(remarks))
+
+
+def _table(refusals: Iterable[Refusal]) -> pd.DataFrame:
+    ordered = sorted(refusals, key=lambda refusal: refusal.patient)
+    rows = [{key: one.to_json()[key] for key in REJECTED_COLUMNS} for one in ordered]
+    return pd.DataFrame(rows, columns=REJECTED_COLUMNS)
 
 
 def _row(record: Mapping[str, Any], findings: Sequence[Finding], person: Person) -> dict:

@@ -1,14 +1,14 @@
 """Everything that can be found out about one patient before a GPU hour is spent on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workflow.liverseg import intensities, label_checks, slice_order
-from workflow.liverseg.findings import Finding, Rejection, warn, worst
+from workflow.liverseg import intensities, label_checks, privacy, slice_order
+from workflow.liverseg.findings import Finding, Rejection, repair, warn, worst
 from workflow.liverseg.intake import (
     check_finite,
     check_values,
@@ -19,6 +19,7 @@ from workflow.liverseg.intake import (
     whole_numbers,
 )
 from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.manifest import check_against
 from workflow.liverseg.nifti_stream import Volume, read_volume
 
 FORMAT = 1
@@ -46,13 +47,22 @@ class Record:
 
 
 def inspect(
-    *, image: Path, label: Path | None, patient: str, labels: LabelMap, settings: Mapping
+    *,
+    image: Path,
+    label: Path | None,
+    patient: str,
+    labels: LabelMap,
+    settings: Mapping,
+    manifest: Mapping[str, str] | None = None,
+    spacing_mm: Sequence[float] | None = None,
 ) -> dict:
     """Inspect one CT and its label; returns the record, whatever is wrong with the files.
 
     `settings` is the config's `inspection`; see `docs/faults.md` for what is looked for.
+    `manifest` holds the patient's SHA-256 by part, where the user gives a manifest; `spacing_mm`
+    is what the user's table gave to the CT.
     """
-    record = Record(patient)
+    record = Record(patient, [spacing_given(spacing_mm)] if spacing_mm else [])
     try:
         ct = _inspect_ct(image, record, settings)
         record.parts["labelled"] = label is not None
@@ -61,13 +71,14 @@ def inspect(
     except Rejection as rejection:
         record.findings.append(rejection.finding)
         record.parts.setdefault("labelled", label is not None)
+    record.findings += check_against(manifest, record.sha256)
     return record.to_json()
 
 
 def _inspect_ct(path: Path, record: Record, settings: Mapping) -> Volume:
     volume = read_volume(path, "ct")
     record.sha256["ct"] = volume.sha256
-    record.findings += volume.findings
+    record.findings += (*volume.findings, *privacy.judge(volume, "ct"))
     volume, repairs = three_dimensional(volume, "ct")
     record.findings += repairs
     record.parts["geometry"] = geometry(volume)
@@ -149,6 +160,18 @@ def judge_geometry(volume: Volume, settings: Mapping) -> list[Finding]:
     return findings
 
 
+def spacing_given(spacing_mm: Sequence[float]) -> Finding:
+    """Build the finding that says where a corrected spacing comes from."""
+    size = " × ".join(f"{value:g}" for value in spacing_mm)
+    return repair(
+        "spacing_given",
+        "ct",
+        found="a spacing that the table overrules",
+        expected="the spacing of the scanner",
+        remedy=f"{size} mm were taken from inspection.spacing_table",
+    )
+
+
 def _false_spacing(settings: Mapping) -> Finding:
     return Finding(
         "spacing_placeholder",
@@ -167,7 +190,7 @@ def _inspect_label(
     volume = read_volume(path, "label")
     record.sha256["label"] = volume.sha256
     record.parts["label"] = {}
-    record.findings += volume.findings
+    record.findings += (*volume.findings, *privacy.judge(volume, "label"))
     volume, repairs = three_dimensional(volume, "label")
     volume, adopted = same_grid(ct, volume)
     record.findings += (*repairs, *adopted)
@@ -192,3 +215,5 @@ def _inspect_label(
             foreground, ct.voxels, threshold, header.affine
         )  # fmt: skip
     record.findings += label_checks.judge(described, foreground, offset_mm, limits)
+    lowest = record.parts["intensities"]["lowest_hu"]
+    record.findings += label_checks.judge_padding(foreground, ct, lowest)

@@ -7,6 +7,7 @@ import numpy as np
 
 from workflow.liverseg.findings import Finding, reject, warn
 from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.nifti_stream import Volume
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,22 @@ def empty(limits: LabelLimits) -> Finding:
         remedy="correct the label, leave it out (the patient is then predicted), or set "
         "inspection.empty_label: keep",
     )
+
+
+def judge_padding(foreground: Foreground, ct: Volume, lowest_hu: float) -> list[Finding]:
+    """Warn of foreground where the CT has no body: padding, or air.
+
+    `lowest_hu` is the lowest value of the CT, which is its padding where it has one.
+    """
+    header = ct.header
+    hu = ct.voxels[foreground.box].astype(np.float32) * header.slope + header.inter
+    # ASSUME no organ holds more than specks of air below -900 HU.
+    outside = (hu <= max(-900.0, lowest_hu)) & (foreground.classes > 0)
+    share = float(np.count_nonzero(outside) / np.count_nonzero(foreground.classes))
+    if share <= 0.01:
+        return []
+    found = f"{share:.1%} of the foreground in air or padding"
+    return [_warn("label_in_padding", found, "foreground inside the body")]
 
 
 def right_of_body_mm(

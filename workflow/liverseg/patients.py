@@ -11,7 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from workflow.liverseg.layouts import (
     pseudonym,
     read_folder,
 )
+from workflow.liverseg.overlaps import known_persons
 
 Kind = Literal["nifti", "nrrd", "dicom", "phantom"]
 SPLITS = ("train", "validation", "test", "predict")
@@ -40,7 +41,8 @@ class Patient:
     `image` and `label` are what the rules take: the user's own NIfTI file, or what
     `import_dicom` (kinds "dicom" and "nrrd") or `make_phantoms` makes. The `..._sources` are the
     user's files that have to be imported, empty where `image` (or `label`) is one itself.
-    `split` is what the sheet asks for, or None.
+    `split` is what the sheet asks for, or None. `spacing_mm` is what the user's table gives, and
+    `unspaced` the files (by "ct", "label") whose spacing is then corrected.
     """
 
     patient: str
@@ -51,6 +53,8 @@ class Patient:
     kind: Kind = "nifti"
     image_sources: tuple[Path, ...] = ()
     label_sources: tuple[Path, ...] = ()
+    spacing_mm: tuple[float, float, float] | None = None
+    unspaced: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,9 @@ class Cohort:
         return json.dumps(people, sort_keys=True)
 
     def refused_json(self) -> str:
-        """Return the refusals as canonical JSON, for a rule's params."""
-        return json.dumps([refusal.to_json() for refusal in self.refused], sort_keys=True)
+        """Return refusals and remarks as canonical JSON, for a rule's params."""
+        both = [refusal.to_json() for refusal in (*self.refused, *self.remarks)]
+        return json.dumps(both, sort_keys=True)
 
 
 def read_cohort(setting: str, directory: Path, phantoms: Mapping[str, Any]) -> Cohort:
@@ -183,7 +188,12 @@ def _from_entries(
         )
     refusals.sort(key=lambda refusal: refusal.patient)
     unique = tuple(dict.fromkeys(refusals))
-    return _cohort(patients, unique, remarks, layout)
+    persons = known_persons(patient.patient for patient in patients)
+    joined = [
+        replace(p, group=persons[p.patient]) if p.group == p.patient and p.patient in persons else p
+        for p in patients
+    ]
+    return _cohort(joined, unique, remarks, layout)
 
 
 def normal_id(patient: str) -> str:
@@ -215,24 +225,9 @@ def _clashes(ids: list[str]) -> dict[str, Finding]:
 
 
 def _cannot_open(entry: Entry) -> Finding | None:
-    """Return why a file of this patient cannot be opened, or None when all can."""
-    if not PATIENT_ID.fullmatch(entry.patient):
-        return reject(
-            "id_invalid",
-            "patient",
-            found="an id with characters that are not allowed",
-            expected="letters, digits, and _ . - after the first",
-            remedy="give the patient a plain id in the table; the file may keep its name",
-        )
-    if entry.split and entry.split not in SPLITS:
-        near = get_close_matches(entry.split, SPLITS, 1)
-        return reject(
-            "split_unknown",
-            "patient",
-            found=f"split {entry.split!r}",
-            expected=", ".join(SPLITS) + ", or nothing",
-            remedy=f"did you mean {near[0]!r}?" if near else "correct the split column",
-        )
+    """Return why this patient cannot be opened, or None when all files can."""
+    if entry.wrong is not None:
+        return entry.wrong
     for part, paths in (("ct", entry.image_sources), ("label", entry.label_sources)):
         for path in paths:
             finding = _missing(part, path)
@@ -310,9 +305,9 @@ def _read_sheet(table: Path) -> list[Entry]:
     _check_columns(table, [name.strip() for name in rows.fieldnames or []])
     entries = []
     for row in rows:
-        values = {(k or "").strip(): (v or "").strip() for k, v in row.items() if k is not None}
+        values = {k.strip(): (v or "").strip() for k, v in row.items() if k is not None}
         if any(values.values()):
-            entries.append(_entry(table.parent, values))
+            entries.append(_entry(table.parent, values, rows.line_num))
     return entries
 
 
@@ -328,15 +323,53 @@ def _check_columns(table: Path, names: list[str]) -> None:
         )
 
 
-def _entry(folder: Path, row: dict[str, str]) -> Entry:
-    label = row.get("label", "")
+def _entry(folder: Path, row: dict[str, str], line: int) -> Entry:
+    """Read one line; an id that cannot be one is not repeated, as it may be a person's name."""
+    image, label, group = (row.get(name, "") for name in ("image", "label", "group"))
     patient = row.get("patient", "")
+    valid = PATIENT_ID.fullmatch(patient) is not None
+    wrong = _bad_id() if not valid else _no_image() if not image else _bad_split(row)
     return Entry(
-        patient=patient if PATIENT_ID.fullmatch(patient) else pseudonym(patient),
-        image_sources=_files(folder / Path(row["image"]).expanduser()),
+        patient=patient if valid else f"line-{line}",
+        image_sources=_files(folder / Path(image).expanduser()) if image else (),
         label_sources=_files(folder / Path(label).expanduser()) if label else (),
-        group=row.get("group", ""),
+        group=pseudonym(group) if group else "",
         split=row.get("split", ""),
+        wrong=wrong,
+    )
+
+
+def _bad_id() -> Finding:
+    return reject(
+        "id_invalid",
+        "patient",
+        found="an id that is empty, too long, or has characters that are not allowed",
+        expected="a letter or digit, then up to 63 letters, digits, and _ . -",
+        remedy="give the patient a plain id in the table; the file may keep its name",
+    )
+
+
+def _no_image() -> Finding:
+    return reject(
+        "image_not_given",
+        "ct",
+        found="a line without an image",
+        expected="the path of a CT",
+        remedy="fill in the image column, or take the line out",
+    )
+
+
+def _bad_split(row: Mapping[str, str]) -> Finding | None:
+    split = row.get("split", "")
+    if not split or split in SPLITS:
+        return None
+    near = get_close_matches(split, SPLITS, 1)
+    return reject(
+        "split_unknown",
+        "patient",
+        found=f"split {split[:20]!r}",
+        expected=", ".join(SPLITS) + ", or nothing",
+        remedy=f"did you mean {near[0]!r}?" if near else "correct the split column",
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from workflow.liverseg.findings import Finding, reject
+from workflow.liverseg.findings import Finding, reject, warn
 
 LEAST_SLICES = 8
 
@@ -32,14 +32,26 @@ def misplaced(thumbs: np.ndarray) -> list[int]:
     return [int(place) for place in np.flatnonzero(wrong)]
 
 
+def jumps(thumbs: np.ndarray) -> list[int]:
+    """Return the slices after which the next is far less alike than elsewhere nearby."""
+    unlike = 1 - np.diagonal(likeness(thumbs), 1)
+    found = []
+    for place, value in enumerate(unlike):
+        around = np.delete(unlike[max(0, place - 4) : place + 5], min(place, 4))
+        # ASSUME a step three times the usual is a gap; whole CTs stay below twice.
+        if value > 3 * (float(np.median(around)) + 0.01):
+            found.append(place)
+    return found
+
+
 def judge(thumbs: np.ndarray) -> list[Finding]:
-    """Reject a volume whose slices along k are not in order."""
+    """Reject a volume whose slices along k are not in order; warn where some seem to be missing."""
     if len(thumbs) < LEAST_SLICES:
         return []
     wrong = misplaced(thumbs)
     if not wrong:
-        return []
-    listed = ", ".join(map(str, wrong[:8])) + (" …" if len(wrong) > 8 else "")
+        return [_gap(places) for places in [jumps(thumbs)] if places]
+    listed = _listed(wrong)
     return [
         reject(
             "slices_scrambled",
@@ -49,3 +61,17 @@ def judge(thumbs: np.ndarray) -> list[Finding]:
             remedy="export the series again, sorted by position",
         )
     ]
+
+
+def _listed(places: list[int]) -> str:
+    return ", ".join(map(str, places[:8])) + (" …" if len(places) > 8 else "")
+
+
+def _gap(places: list[int]) -> Finding:
+    return warn(
+        "slices_jump",
+        "ct",
+        found=f"a jump of the anatomy after slice {_listed(places)} (counted from 0)",
+        expected="steps as small as elsewhere in the volume",
+        remedy="look there: slices may be missing, or two scans joined",
+    )

@@ -1,5 +1,17 @@
 # In: CTs and labels as the user has them (or the demo's phantoms). Out: a record of each patient,
 # the tables of the admitted and the rejected, and the split.
+import json
+
+from workflow.liverseg.manifest import read_manifest
+
+
+def manifest_here():
+    """The manifest that the configuration names, read from the working directory, or None."""
+    path = CONFIG["inspection"]["manifest"]
+    try:
+        return None if path is None else read_manifest(Path(path))
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
 
 
 if CONFIG["patients"] == "demo":
@@ -25,6 +37,49 @@ if CONFIG["patients"] == "demo":
             "../scripts/make_phantoms.py"
 
 
+MANIFEST = manifest_here()
+
+
+def unspaced(wildcards):
+    """The user's file whose spacing the table overrules."""
+    return str(PATIENTS[wildcards.patient].unspaced[wildcards.part])
+
+
+def given_spacing(wildcards):
+    """The spacing that the user's table gives, as JSON; null where it gives none."""
+    return json.dumps(PATIENTS[wildcards.patient].spacing_mm)
+
+
+def manifest_entry(wildcards):
+    """The manifest's digests of this patient's files, as JSON; null without a manifest."""
+    entry = None if MANIFEST is None else MANIFEST.get(wildcards.patient, {})
+    return json.dumps(entry, sort_keys=True)
+
+
+rule correct_spacing:
+    """Write a CT or label again with the spacing that the user's table gives."""
+    input:
+        source=unspaced,
+    output:
+        image="results/respaced/{patient}/{part}.nii.gz",
+    log:
+        "results/logs/correct_spacing/{patient}.{part}.log",
+    benchmark:
+        "results/benchmarks/correct_spacing/{patient}.{part}.tsv"
+    wildcard_constraints:
+        part="ct|label",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        spacing_mm=given_spacing,
+        code=code_digest("correct_spacing"),
+    script:
+        "../scripts/correct_spacing.py"
+
+
 rule inspect_patient:
     """Read every byte of one CT and its label; check geometry, intensities, label."""
     input:
@@ -44,6 +99,8 @@ rule inspect_patient:
         runtime=20,
     params:
         settings=settings("inspection", "labels"),
+        manifest=manifest_entry,
+        spacing_mm=given_spacing,
         code=code_digest("inspect_patient"),
     script:
         "../scripts/inspect_patient.py"
@@ -52,10 +109,11 @@ rule inspect_patient:
 rule admit_cohort:
     """Admit or reject each patient; the rejected are listed with code, finding and remedy."""
     input:
-        records=expand("results/cohort/inspection/{patient}.json", patient=PATIENTS),
+        records=expand("results/cohort/inspection/{patient}.json", patient=list(PATIENTS)),
     output:
         cohort="results/cohort/cohort.tsv",
         rejected="results/cohort/rejected.tsv",
+        remarks="results/cohort/remarks.tsv",
     log:
         "results/logs/admit_cohort/cohort.log",
     benchmark:
@@ -94,3 +152,24 @@ checkpoint split_patients:
         code=code_digest("split_patients"),
     script:
         "../scripts/split_patients.py"
+
+
+rule write_manifest:
+    """Write the SHA-256 of every inspected file that is sound; keep it beside the data."""
+    input:
+        records=expand("results/cohort/inspection/{patient}.json", patient=list(PATIENTS)),
+    output:
+        manifest="results/cohort/manifest.tsv",
+    log:
+        "results/logs/write_manifest/manifest.log",
+    benchmark:
+        "results/benchmarks/write_manifest/manifest.tsv"
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code_digest("write_manifest"),
+    script:
+        "../scripts/write_manifest.py"

@@ -21,6 +21,7 @@ from workflow.liverseg.machine import gpus_here
 from workflow.liverseg.patients import Cohort, read_cohort
 from workflow.liverseg.run_notes import RunNotes
 from workflow.liverseg.space import space_note
+from workflow.liverseg.spacings import respaced
 from workflow.liverseg.upkeep import driver_ends, driver_starts
 
 
@@ -42,7 +43,8 @@ def cohort_here():
         # Only `fetch_dataset` can run: who the patients are is known once its folder is there.
         return Cohort(patients=())
     try:
-        return read_cohort(CONFIG["patients"], Path.cwd(), CONFIG["phantoms"])
+        cohort = read_cohort(CONFIG["patients"], Path.cwd(), CONFIG["phantoms"])
+        return respaced(cohort, CONFIG["inspection"]["spacing_table"])
     except LiversegError as error:
         raise WorkflowError(str(error)) from None
 

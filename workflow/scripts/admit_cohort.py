@@ -9,9 +9,15 @@ from workflow.liverseg.findings import Refusal, finding_from_json
 
 
 def main(
-    records: list[Path], cohort: Path, rejected: Path, people: str, refused: str, settings: dict
+    records: list[Path],
+    cohort: Path,
+    rejected: Path,
+    remarks: Path,
+    people: str,
+    refused: str,
+    settings: dict,
 ) -> None:
-    """Write both tables; `people` and `refused` are JSON, as params are compared as text."""
+    """Write the tables; `people` and `refused` are JSON, as params are compared as text."""
     admission = admit(
         [read_json(path) for path in records],
         refused=[Refusal(r["patient"], finding_from_json(r)) for r in json.loads(refused)],
@@ -20,6 +26,7 @@ def main(
     check_admission(admission, settings["inspection"])
     write_table(cohort, admission.cohort)
     write_table(rejected, admission.rejected)
+    write_table(remarks, admission.remarks)
 
 
 if __name__ == "__main__":
