@@ -1,5 +1,6 @@
 # In: the configuration. Out: checked settings, the patients, and what the rules ask about them.
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -59,10 +60,15 @@ NOTES = RunNotes()
 logger.addFilter(NOTES)
 
 
+def one_of(names):
+    """A wildcard constraint: exactly these names, or nothing at all where there are none."""
+    return "|".join(sorted(map(re.escape, names))) or "(?!)"
+
+
 wildcard_constraints:
-    patient=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
-    model=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
-    region=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    patient=one_of(PATIENTS),
+    model=one_of(CONFIG["models"]),
+    region=one_of(REGIONS),
 
 
 def settings(*sections):
