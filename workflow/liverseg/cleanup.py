@@ -93,7 +93,7 @@ def _fill_holes(mask: np.ndarray, probability: np.ndarray) -> tuple[int, int]:
     outside = np.zeros(len(sizes), dtype=bool)
     for axis in range(3):
         for side in (0, -1):
-            outside[np.unique(pieces.take(side, axis=axis))] = True
+            outside[np.moveaxis(pieces, axis, 0)[side]] = True
     holes = ~outside
     holes[0] = False
     if holes.any():

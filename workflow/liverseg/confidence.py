@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from workflow.liverseg.cleanup import CleanUp
-from workflow.liverseg.grids import Route, plan_route
+from workflow.liverseg.grids import plan_route
 from workflow.liverseg.prediction import BODY_HU, Agreement, voxel_ml
 
 LIGHTS = ("green", "yellow", "red")
@@ -63,7 +63,8 @@ def gather(
     """Measure a cleaned mask `(i, j, k)` on its CT (int16 HU); None where the mask is empty."""
     route = plan_route(mask.shape, affine, KEEP)
     inside = route.to_canonical(mask)
-    area = np.array([np.count_nonzero(inside[:, :, z]) for z in range(inside.shape[2])])
+    columns = _columns(inside)  # (z, x)
+    area = columns.sum(axis=1)
     voxels = int(area.sum())
     if not voxels:
         return None
@@ -75,7 +76,7 @@ def gather(
         median_hu=float(np.searchsorted(np.cumsum(counts), voxels / 2) + LOWEST_HU),
         foreign_part=1 - float(soft.sum()) / voxels,
         border_part=_on_border(inside) / float(area.max()),
-        side=_side(route, hu, inside),
+        side=_side(route.to_canonical(hu), columns.sum(axis=0)),
         slice_jump=_slice_jump(area, float(np.linalg.norm(route.affine[:3, 2]))),
         largest_part=clean.largest_part,
         filled_part=clean.filled_ml / volume_ml,
@@ -96,7 +97,7 @@ def _histogram(hu: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _on_border(inside: np.ndarray) -> int:
     """Voxels of the mask in the outermost planes of the scan, of the worst of its six sides."""
-    sides = [inside.take(side, axis=axis) for axis in range(3) for side in (0, -1)]
+    sides = [np.moveaxis(inside, axis, 0)[side] for axis in range(3) for side in (0, -1)]
     return max(int(np.count_nonzero(side)) for side in sides)
 
 
@@ -106,11 +107,18 @@ def _slice_jump(area: np.ndarray, spacing_mm: float) -> float:
     return float(np.abs(np.diff(area)).max() / area.max() / max(1.0, spacing_mm / JUMP_MM))
 
 
-def _side(route: Route, hu: np.ndarray, inside: np.ndarray) -> float:
-    """Centre of the mask along x against the body's, in its half widths; every fourth slice."""
-    body = (route.to_canonical(hu)[::2, ::2, ::4] > BODY_HU).sum(axis=(1, 2), dtype=np.int64)
-    liver = np.array([np.count_nonzero(plane) for plane in inside])
-    # Rows of couch and cable hold little; rows of the body hold much.
+def _columns(inside: np.ndarray) -> np.ndarray:
+    """Voxels of the mask `(x, y, z)` in each column: counts (z, x), slice by slice."""
+    return np.array([(inside[:, :, z] > 0).sum(axis=1) for z in range(inside.shape[2])])
+
+
+def _side(hu: np.ndarray, liver: np.ndarray) -> float:
+    """Centre of the mask along x against the body's, in the body's half widths.
+
+    `hu` is the CT on canonical axes, of which a part is looked at; `liver` counts the mask along x.
+    """
+    body = _columns(hu[::2, ::2, :: max(1, hu.shape[2] // 32)] > BODY_HU).sum(axis=0)
+    # Columns of air, couch and cable hold little; those of the body hold much.
     there = np.flatnonzero(body > 0.1 * body.max()) * 2
     if not there.size:
         return 0.0

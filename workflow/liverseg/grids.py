@@ -202,6 +202,7 @@ def resample(
     last: int | None = None,
     offset: int = 0,
     outside: float = 0.0,
+    part: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> np.ndarray:
     """Resample `(x, y, z)` voxels along each axis; what lies beyond the input is `outside`.
 
@@ -214,16 +215,19 @@ def resample(
     first, last
         Half-open range of output slices to make; all of them by default. Each is the same,
         to the bit, however the slices are grouped.
+    part
+        Output columns (x) and rows (y) to make.
 
     Returns
     -------
     float32 `(x, y, last - first)`, slices contiguous in memory.
     """
-    along_x, along_y, along_z = samplings
+    along_z = samplings[2]
     last = along_z.n_out if last is None else last
     low, high = support(along_z, first, last)
-    shape = (last - first, along_y.n_out, along_x.n_out)
+    across = [_Across(sampling, rows) for sampling, rows in zip(samplings, part, strict=False)]
     if low == high:
+        shape = (last - first, across[1].n_out, across[0].n_out)
         return np.transpose(np.full(shape, outside, dtype=np.float32))
     planes = np.transpose(data[:, :, low - offset : high - offset])  # (z, y, x)
     # Weights that miss the input leave 0, so `outside` is made the zero.
@@ -233,15 +237,21 @@ def resample(
     z_first = along_z.step > 1
     if z_first:
         planes = _mix(planes, mix, along_z.is_identity)
-    if not (along_x.is_identity and along_y.is_identity):
-        resampled = np.empty((len(planes), *shape[1:]), dtype=np.float32)
-        for index, plane in enumerate(planes):
-            resampled[index] = _resample_plane(plane, along_y, along_x)
-        planes = resampled
+    planes = _resample_planes(planes, across[1], across[0])
     if not z_first:
         planes = _mix(planes, mix, along_z.is_identity)
     planes += np.float32(outside)
     return np.transpose(planes)
+
+
+class _Across:
+    """What a resampling does to each plane along one axis, or to a part of it."""
+
+    def __init__(self, sampling: Sampling, rows: slice) -> None:
+        full = rows == slice(None)
+        self.identity = sampling.is_identity and full
+        self.matrix = weights(sampling) if full else weights(sampling)[rows]
+        self.n_out, self.n_in = self.matrix.shape
 
 
 def _mix(planes: np.ndarray, matrix: csr_matrix, identity: bool) -> np.ndarray:
@@ -250,12 +260,25 @@ def _mix(planes: np.ndarray, matrix: csr_matrix, identity: bool) -> np.ndarray:
     return np.asarray(matrix @ planes.reshape(len(planes), -1)).reshape(-1, *planes.shape[1:])
 
 
-def _resample_plane(plane: np.ndarray, along_y: Sampling, along_x: Sampling) -> np.ndarray:
+def _resample_planes(planes: np.ndarray, along_y: _Across, along_x: _Across) -> np.ndarray:
+    """Resample each of `planes` (z, y, x); the axis that shrinks goes first."""
+    if along_y.identity and along_x.identity:
+        return planes
     y_first = along_y.n_out <= along_y.n_in
-    if y_first and not along_y.is_identity:
-        plane = np.asarray(weights(along_y) @ plane)
-    if not along_x.is_identity:
-        plane = np.asarray(weights(along_x) @ np.ascontiguousarray(plane.T)).T
-    if not y_first:
-        plane = np.asarray(weights(along_y) @ np.ascontiguousarray(plane))
-    return plane
+    out = np.empty((len(planes), along_y.n_out, along_x.n_out), dtype=np.float32)
+    for index, plane in enumerate(planes):
+        if y_first and not along_y.identity:
+            plane = along_y.matrix @ plane
+        if not along_x.identity:
+            plane = (along_x.matrix @ np.ascontiguousarray(plane.T)).T
+        if not y_first:
+            plane = along_y.matrix @ np.ascontiguousarray(plane)
+        out[index] = plane
+    return out
+
+
+def reach(sampling: Sampling, first: int, last: int) -> slice:
+    """The outputs that read any of the inputs `first … last` (half-open)."""
+    matrix = weights(sampling)[:, first:last]
+    rows = np.flatnonzero(np.diff(matrix.indptr))
+    return slice(int(rows[0]), int(rows[-1]) + 1) if rows.size else slice(0, 0)

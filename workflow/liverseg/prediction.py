@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from workflow.liverseg.grids import Route, Sampling, plan_route, support
+from workflow.liverseg.grids import Route, Sampling, plan_route, reach, support
 from workflow.liverseg.volumes import prepare_slices, restore_slices
 from workflow.liverseg.windows import Blend, Predictor, Tally, plan_windows
 
 SLAB = 16  # slices of the scanner's grid made at once: bounds memory, changes no value
 BODY_HU = -300  # ASSUME between air and lung below and fat above
 BODY_MARGIN_MM = 12.0
+NEGLIGIBLE = 1 / 520  # a mean of such probabilities is stored as 0 of 255
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,12 @@ def predict(
     mask = np.zeros(route.source_shape, dtype=np.uint8, order="F")
     probability = np.zeros((*route.source_shape, network.n_classes), dtype=np.uint8, order="F")
     comparison, promise = _Comparison(len(network.members)), _Promise()
-    for first, last, foreground in _restored(blend, route, comparison, slab):
+    for place, foreground in _restored(blend, route, comparison, slab):
         classes, quantised = decide(foreground)
         promise.add(foreground, classes)
-        route.to_canonical(mask)[:, :, first:last] = classes
+        route.to_canonical(mask)[place] = classes
         for channel, values in enumerate(quantised):
-            route.to_canonical(probability[..., channel])[:, :, first:last] = values
+            route.to_canonical(probability[..., channel])[place] = values
     return Prediction(
         mask=mask,
         probability=probability,
@@ -125,12 +126,14 @@ def decide(foreground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     class. Stored as uint8 so that with one class the mask is exactly where 128 is reached: a
     surface at one half then runs along the mask.
     """
-    inside = foreground.sum(axis=0) > 0.5
-    classes = np.where(inside, foreground.argmax(axis=0) + 1, 0).astype(np.uint8)
-    quantised = np.rint(np.clip(foreground, 0, 1) * np.float32(255)).astype(np.uint8)
-    if len(foreground) == 1:
-        quantised = np.where(inside, np.maximum(quantised, 128), np.minimum(quantised, 127))
-    return classes, quantised
+    together = foreground[0] if len(foreground) == 1 else foreground.sum(axis=0)
+    inside = together > 0.5
+    quantised = (np.clip(foreground, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    if len(foreground) > 1:
+        return np.where(inside, foreground.argmax(axis=0) + 1, 0).astype(np.uint8), quantised
+    quantised[0][inside] = np.maximum(quantised[0][inside], 128)
+    np.minimum(quantised[0], 127, out=quantised[0], where=~inside)
+    return inside.astype(np.uint8), quantised
 
 
 def body_box(hu: np.ndarray, route: Route) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -192,16 +195,28 @@ def _blend(
 
 def _restored(
     blend: Blend, route: Route, comparison: "_Comparison", slab: int
-) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Slabs of the scanner's canonical grid: first, last, foreground (c, x, y, last - first)."""
-    back = route.samplings[2].inverse()
-    for first in range(0, back.n_out, slab):
-        last = min(first + slab, back.n_out)
-        low, high = support(back, first, last)
+) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
+    """Where on the scanner's canonical grid there is any probability, slab by slab.
+
+    Gives the place and its foreground (c, x, y, z). Elsewhere probabilities would be stored as 0.
+    """
+    x, y, z = (sampling.inverse() for sampling in route.samplings)
+    for first in range(0, z.n_out, slab):
+        last = min(first + slab, z.n_out)
+        low, high = support(z, first, last)
         members = blend.slices(low, high)
         mean = members[0] if len(members) == 1 else members.mean(axis=0)
         comparison.add(members, mean, low)
-        yield first, last, restore_slices(mean, route, first=first, last=last, offset=low)
+        there = (mean > NEGLIGIBLE).any(axis=(0, 3))
+        columns, rows = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
+        if not columns.size:
+            continue
+        part = (
+            reach(x, int(columns[0]), int(columns[-1]) + 1),
+            reach(y, int(rows[0]), int(rows[-1]) + 1),
+        )
+        foreground = restore_slices(mean, route, first=first, last=last, offset=low, part=part)
+        yield (*part, slice(first, last)), foreground
 
 
 class _Comparison:
@@ -241,7 +256,7 @@ class _Promise:
         self.inside, self.everywhere, self.voxels = 0.0, 0.0, 0
 
     def add(self, foreground: np.ndarray, classes: np.ndarray) -> None:
-        together = foreground.sum(axis=0)
+        together = foreground[0] if len(foreground) == 1 else foreground.sum(axis=0)
         self.everywhere += float(together.sum(dtype=np.float64))
         self.inside += float(together.sum(dtype=np.float64, where=classes > 0))
         self.voxels += int(np.count_nonzero(classes))

@@ -108,26 +108,23 @@ def resample_classes(
 
 
 def restore_slices(
-    probability: np.ndarray, route: Route, *, first: int, last: int, offset: int = 0
+    probability: np.ndarray,
+    route: Route,
+    *,
+    first: int,
+    last: int,
+    offset: int = 0,
+    part: tuple[slice, slice] = (slice(None), slice(None)),
 ) -> np.ndarray:
     """Probabilities of the prepared grid on canonical slices `first … last` of the scanner's grid.
 
     `probability` is `(c, x, y, z)`, or its slices from `offset` on; returned as float32
-    `(c, x, y, last - first)`. What was cropped away has probability 0.
+    `(c, x, y, last - first)`, of the canonical columns and rows in `part`. What was cropped away
+    has probability 0.
     """
-    back = tuple(sampling.inverse() for sampling in route.samplings)
-    return np.stack(
-        [
-            resample(
-                channel,
-                back,  # type: ignore[arg-type]
-                first=first,
-                last=last,
-                offset=offset,
-            )
-            for channel in probability
-        ]
-    )
+    x, y, z = (sampling.inverse() for sampling in route.samplings)
+    place: dict[str, Any] = {"first": first, "last": last, "offset": offset, "part": part}
+    return np.stack([resample(channel, (x, y, z), **place) for channel in probability])
 
 
 def restore(probability: np.ndarray, route: Route) -> np.ndarray:
