@@ -1,17 +1,23 @@
 """What `mesh.json` says of each region's surface."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from workflow.liverseg.colours import region_colour, rgb
+from workflow.liverseg.decimation import reduce_surface
+from workflow.liverseg.features import intensity_features, piece_features, shape_features
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.meshes import (
     Surface,
     area_cm2,
     centre_of_gravity_mm,
     deviation_from_mask,
-    is_closed,
+    extract_surface,
+    is_manifold,
     mask_volume_ml,
+    piece_of_vertices,
     volume_ml,
 )
 
@@ -31,13 +37,33 @@ def region_probability(probability: np.ndarray, label_map: LabelMap, region: str
     raise ValueError(f"{n_foreground} foreground classes, probabilities of {probability.shape}")
 
 
-def region_record(surface: Surface, mask: np.ndarray, affine: np.ndarray) -> dict[str, Any]:
-    """Figures of one region's surface (LPS mm) and of the mask (i, j, k) that it stands for.
+def make_surface(
+    probability: np.ndarray, mask: np.ndarray, affine: np.ndarray, *, settings: dict[str, Any]
+) -> Surface:
+    """Surface of one region (see `extract_surface`), simplified, as the `mesh` settings say."""
+    surface = extract_surface(
+        probability,
+        mask,
+        affine,
+        iterations=settings["iterations"],
+        pass_band=settings["pass_band"],
+        one_piece=settings["one_piece"],
+    )
+    return reduce_surface(
+        surface, triangles=settings["triangles"], deviation_mm=settings["deviation_mm"]
+    )
+
+
+def region_record(
+    surface: Surface, mask: np.ndarray, affine: np.ndarray, hu: np.ndarray
+) -> dict[str, Any]:
+    """Figures of one region's surface (LPS mm), and of the mask and HU (i, j, k) behind it.
 
     `absent` is true, and every figure of the surface null, where the mask is empty.
     """
     mask_ml, absent = mask_volume_ml(mask, affine), surface.empty
     surface_ml = volume_ml(surface)
+    voxel_ml = float(abs(np.linalg.det(affine[:3, :3]))) / 1000.0
     return {
         "absent": absent,
         "volume_ml": None if absent else surface_ml,
@@ -46,7 +72,22 @@ def region_record(surface: Surface, mask: np.ndarray, affine: np.ndarray) -> dic
         "area_cm2": None if absent else area_cm2(surface),
         "vertices": len(surface.vertices_mm),
         "triangles": len(surface.triangles),
-        "closed": None if absent else is_closed(surface),
+        "closed_manifold": None if absent else is_manifold(surface),
+        "pieces": 0 if absent else int(piece_of_vertices(surface).max()) + 1,
         "centre_of_gravity_mm": None if absent else centre_of_gravity_mm(surface).tolist(),
         "deviation_from_mask": deviation_from_mask(surface, mask, affine),
+        "features": {
+            "shape": shape_features(surface),
+            "intensity_hu": intensity_features(hu[mask]),
+            "pieces": piece_features(mask, voxel_ml),
+        },
+    }
+
+
+def scene_colours(names: Sequence[str]) -> dict[str, tuple[int, int, int, int]]:
+    """RGBA (0…255) of each region in a scene: the first translucent around the others."""
+    alone = len(names) == 1
+    return {
+        name: (*rgb(region_colour(number)), 255 if number or alone else 90)
+        for number, name in enumerate(names)
     }

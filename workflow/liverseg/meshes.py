@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import vedo
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from workflow.liverseg.boxes import bounding_box
+from workflow.liverseg.level_fields import largest_piece, level_field
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # glTF counts metres, Y up, Z towards the viewer: X = left, Y = superior, Z = anterior.
 GLTF_FROM_LPS = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]]) / 1000.0
-STEP = 1.0 / 255.0
 
 
 @dataclass(frozen=True)
@@ -37,29 +39,57 @@ def extract_surface(
     *,
     iterations: int,
     pass_band: float,
+    one_piece: bool = False,
 ) -> Surface:
     """Surface of one region where its probability is one half, smooth, with the mask's volume.
 
     `probability` (i, j, k) in 0…1 and `mask` (i, j, k) boolean share the grid that `affine` takes
     to RAS mm. The mask decides what belongs to the region (clean-up took parts away or filled
-    holes), the probability where between two voxels the surface runs. EMPTY for an empty mask.
+    holes), the probability where between two voxels the surface runs. With `one_piece` only the
+    largest piece is taken, and cavities in it are filled. EMPTY for an empty mask.
     """
     if not mask.any():
         return EMPTY
     box = bounding_box(mask, margin=1)
     inside = np.pad(mask[box], 1)
-    field = np.pad(probability[box].astype(np.float32), 1)
-    # Exactly 0.5 on a voxel would collapse triangles; the steps of 8 bits leave none there.
-    field = np.where(inside, np.maximum(field, 0.5 + STEP / 2), np.minimum(field, 0.5 - STEP / 2))
+    if one_piece:
+        inside = largest_piece(inside)
+    soft = np.pad(probability[box].astype(np.float32), 1)
     spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    mesh = vedo.Volume(field, spacing=tuple(spacing_mm)).isosurface(0.5)
-    if iterations:
-        mesh.smooth(niter=iterations, pass_band=pass_band, edge_angle=180, feature_angle=180)
-    vertices = np.asarray(mesh.vertices, dtype=np.float64) / spacing_mm
-    triangles = np.asarray(mesh.cells, dtype=np.int64)
+    field, steps = level_field(soft, inside, spacing_mm)
+    mesh = vedo.Volume(field, spacing=tuple(spacing_mm / steps)).isosurface(0.0, flying_edges=True)
+    vertices, triangles = smooth(mesh, iterations=iterations, pass_band=pass_band)
+    vertices /= spacing_mm
     vertices += [part.start - 1 for part in box]
     surface = outwards(to_lps(vertices, affine), triangles)
-    return with_volume(surface, mask_volume_ml(mask, affine))
+    return with_volume(surface, mask_volume_ml(inside, affine))
+
+
+def smooth(mesh: vedo.Mesh, *, iterations: int, pass_band: float) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (n, 3) and triangles (m, 3) of a mesh after the windowed sinc filter.
+
+    Taubin, Zhang & Golub 1996: like Laplacian smoothing, but without its shrinking. Pieces of a
+    few voxels, which have no lower frequencies to keep, would vanish: they stay as they are.
+    """
+    mesh.clean()
+    rough = Surface(np.array(mesh.vertices, dtype=np.float64), np.array(mesh.cells, dtype=np.int64))
+    if not iterations:
+        return rough.vertices_mm, rough.triangles
+    mesh.smooth(niter=iterations, pass_band=pass_band, edge_angle=180, feature_angle=180)
+    smoothed = Surface(np.array(mesh.vertices, dtype=np.float64), rough.triangles)
+    pieces = piece_of_vertices(rough)
+    kept = piece_volumes(smoothed, pieces) / piece_volumes(rough, pieces) > 0.5
+    vertices = np.where(kept[pieces][:, None], smoothed.vertices_mm, rough.vertices_mm)
+    return vertices, rough.triangles
+
+
+def piece_volumes(surface: Surface, pieces: np.ndarray) -> np.ndarray:
+    """Signed volume (mm³) of each piece, `pieces` being the number of each vertex's."""
+    sizes = np.bincount(pieces)
+    centres = np.stack([np.bincount(pieces, along) / sizes for along in surface.vertices_mm.T], 1)
+    corners = (surface.vertices_mm - centres[pieces])[surface.triangles]
+    six_volumes = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))
+    return np.bincount(pieces[surface.triangles[:, 0]], six_volumes, len(sizes)) / 6.0
 
 
 def to_lps(indices: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -80,14 +110,34 @@ def with_volume(surface: Surface, target_ml: float) -> Surface:
     """Move all vertices along their normals by one small distance so that the volume is right.
 
     Smoothing and the voxel grid leave errors of a percent or so, evenly spread over the surface:
-    dividing them by the area takes them away without changing the shape.
+    dividing them by the area takes them away without changing the shape. Pieces of a few voxels,
+    of which smoothing leaves little, are then swollen about their centres, all by one factor.
     """
+    reach_mm = 0.2 * float(np.sqrt(area_cm2(surface) * 100.0 / len(surface.triangles)))
     for _ in range(3):
         missing_mm3 = (target_ml - volume_ml(surface)) * 1000.0
-        step_mm = missing_mm3 / (area_cm2(surface) * 100.0)
+        step_mm = np.clip(missing_mm3 / (area_cm2(surface) * 100.0), -reach_mm, reach_mm)
         moved = surface.vertices_mm + step_mm * vertex_normals(surface)
         surface = Surface(moved, surface.triangles)
-    return surface
+    factor = target_ml / max(volume_ml(surface), target_ml / 27.0)
+    return surface if abs(factor - 1.0) < 1e-6 else _swollen(surface, float(np.cbrt(factor)))
+
+
+def _swollen(surface: Surface, factor: float) -> Surface:
+    pieces = piece_of_vertices(surface)
+    sizes = np.bincount(pieces)
+    centres = np.stack(
+        [np.bincount(pieces, along) / sizes for along in surface.vertices_mm.T], axis=1
+    )[pieces]
+    return Surface(centres + factor * (surface.vertices_mm - centres), surface.triangles)
+
+
+def piece_of_vertices(surface: Surface) -> np.ndarray:
+    """Number (n,) from 0 of the connected piece that each vertex belongs to."""
+    n = len(surface.vertices_mm)
+    starts, ends = surface.triangles.ravel(), np.roll(surface.triangles, -1, axis=1).ravel()
+    edges = coo_array((np.ones(len(starts), dtype=bool), (starts, ends)), shape=(n, n))
+    return connected_components(edges, directed=False)[1]
 
 
 def vertex_normals(surface: Surface) -> np.ndarray:
@@ -148,6 +198,25 @@ def is_closed(surface: Surface) -> bool:
     forth = np.sort((starts * n + ends).ravel())
     back = np.sort((ends * n + starts).ravel())
     return bool(np.array_equal(forth, back) and (np.diff(forth) > 0).all())
+
+
+def is_manifold(surface: Surface) -> bool:
+    """Whether a closed surface touches itself at no vertex: one ring of triangles around each."""
+    if not is_closed(surface):
+        return False
+    n_triangles = len(surface.triangles)
+    corners = np.arange(3 * n_triangles).reshape(n_triangles, 3)
+    starts, ends = surface.triangles, np.roll(surface.triangles, -1, axis=1)
+    n = len(surface.vertices_mm)
+    # Each edge joins, at either end, the corners of the two triangles that share it.
+    forth = np.argsort((starts * n + ends).ravel())
+    back = np.argsort((ends * n + starts).ravel())
+    here, there = corners.ravel(), np.roll(corners, -1, axis=1).ravel()
+    one = np.concatenate([here[forth], there[forth]])
+    other = np.concatenate([there[back], here[back]])
+    joined = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=(corners.size,) * 2)
+    rings = connected_components(joined, directed=False)[0]
+    return bool(rings == len(np.unique(surface.triangles)))
 
 
 def deviation_from_mask(

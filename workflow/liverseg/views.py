@@ -145,11 +145,12 @@ def _shade(parts: Sequence[Part], direction: np.ndarray) -> np.ndarray:
         mesh = vedo.Mesh([part.vertices_mm, part.triangles]).c(part.colour).alpha(part.opacity)
         mesh.compute_normals().phong()
         mesh.lighting(ambient=0.2, diffuse=0.85, specular=0.12, specular_power=12)
+        if part.opacity < 1:
+            # Its far side would tint what lies within twice; and depth peeling needs a GPU.
+            mesh.backface_culling()
         meshes.append(mesh)
     middle, radius = _sphere(parts)
     position = middle + direction / np.linalg.norm(direction) * 4.0 * radius
-    if any(part.opacity < 1 for part in parts):
-        plotter.renderer.SetUseDepthPeeling(True)
     plotter.show(
         *meshes,
         camera={"pos": position, "focal_point": middle, "viewup": (0, 0, 1)},

@@ -4,6 +4,7 @@
 rule export_mesh:
     """Turn one patient's probability and mask into measured surfaces of each region."""
     input:
+        image=raw_image,
         mask="results/predictions/{model}/{patient}/mask.nii.gz",
         probability="results/predictions/{model}/{patient}/probability.nii.gz",
     output:
@@ -12,6 +13,7 @@ rule export_mesh:
             region=REGIONS,
             format=FORMATS,
         ),
+        scene="results/meshes/{model}/{patient}/scene.glb",
         record="results/meshes/{model}/{patient}/mesh.json",
     log:
         "results/logs/export_mesh/{model}/{patient}.log",
@@ -27,6 +29,28 @@ rule export_mesh:
         code=code_digest("export_mesh"),
     script:
         "../scripts/export_mesh.py"
+
+
+rule tabulate_features:
+    """Gather the measurements of all patients' regions into one table."""
+    input:
+        records=every_prediction("results/meshes/{model}/{patient}/mesh.json"),
+    output:
+        table="results/features.csv",
+    log:
+        "results/logs/tabulate_features/features.log",
+    benchmark:
+        "results/benchmarks/tabulate_features/features.tsv"
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings(),
+        code=code_digest("tabulate_features"),
+    script:
+        "../scripts/tabulate_features.py"
 
 
 rule render_patient:

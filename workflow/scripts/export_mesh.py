@@ -2,36 +2,37 @@
 
 from pathlib import Path
 
-from workflow.liverseg.colours import region_colour, rgb
 from workflow.liverseg.files import write_json
 from workflow.liverseg.images import read_image
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.mesh_files import write_surface
-from workflow.liverseg.mesh_records import region_probability, region_record
-from workflow.liverseg.meshes import extract_surface
+from workflow.liverseg.mesh_files import write_scene, write_surface
+from workflow.liverseg.mesh_records import (
+    make_surface,
+    region_probability,
+    region_record,
+    scene_colours,
+)
 
 
 def main(
-    mask: Path, probability: Path, meshes: list[Path], record: Path, patient: str, model: str,
-    settings: dict,
+    image: Path, mask: Path, probability: Path, meshes: list[Path], scene: Path, record: Path,
+    patient: str, model: str, settings: dict,
 ) -> None:  # fmt: skip
-    """Write one file per region and format (`{region}.{format}`), and the record of all."""
+    """Write one file per region and format (`{region}.{format}`), the scene and the record."""
     label_map = LabelMap.from_settings(settings["labels"])
-    chosen = settings["mesh"]
     classes, soft = read_image(mask, dtype=None), read_image(probability)
-    regions = {}
-    for number, region in enumerate(label_map.names):
+    hu = read_image(image).data.reshape(classes.data.shape)
+    colours = scene_colours(label_map.names)
+    surfaces, regions = {}, {}
+    for region in label_map.names:
         inside = label_map.inside(classes.data, region)
-        surface = extract_surface(
-            region_probability(soft.data, label_map, region),
-            inside,
-            classes.affine,
-            iterations=chosen["iterations"],
-            pass_band=chosen["pass_band"],
-        )
+        chance = region_probability(soft.data, label_map, region)
+        surface = make_surface(chance, inside, classes.affine, settings=settings["mesh"])
         for path in (path for path in meshes if path.stem == region):
-            write_surface(path, surface, name=region, colour=rgb(region_colour(number)))
-        regions[region] = region_record(surface, inside, classes.affine)
+            write_surface(path, surface, name=region, colour=colours[region][:3])
+        regions[region] = region_record(surface, inside, classes.affine, hu)
+        surfaces[region] = surface
+    write_scene(scene, surfaces, colours)
     write_json(record, {"patient": patient, "model": model, "frame": "LPS", "regions": regions})
 
 

@@ -1,0 +1,26 @@
+"""Gather the measurements of all patients' regions into one table."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from workflow.liverseg.feature_rows import feature_row
+from workflow.liverseg.files import read_json, write_table
+
+
+def main(records: list[Path], table: Path) -> None:
+    """Write one row a model, patient and region, ordered by the three."""
+    rows = [
+        {"model": record["model"], "patient": record["patient"], "region": region}
+        | feature_row(figures)
+        for record in map(read_json, records)
+        for region, figures in record["regions"].items()
+    ]
+    ordered = pd.DataFrame(rows).sort_values(["model", "patient"], kind="stable")
+    write_table(table, ordered)
+
+
+if __name__ == "__main__":
+    from workflow.liverseg.jobs import run_job
+
+    run_job(snakemake, main)  # noqa: F821
