@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     CTImageStorage,
+    EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
     RTStructureSetStorage,
     SecondaryCaptureImageStorage,
@@ -162,7 +163,12 @@ def write_seg(
                 )
             )
     dataset.PerFrameFunctionalGroupsSequence = Items(frames)
-    stack = np.array(planes, np.uint8)
+    _set_seg_pixels(dataset, np.array(planes, np.uint8), fractional)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _set_seg_pixels(dataset: Dataset, stack: np.ndarray, fractional: bool) -> None:
     dataset.NumberOfFrames, dataset.Rows, dataset.Columns = stack.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.PixelRepresentation = 0
@@ -175,8 +181,6 @@ def write_seg(
         content = np.packbits(stack.ravel(), bitorder="little").tobytes()
     dataset.HighBit = dataset.BitsStored - 1
     dataset.PixelData = content + b"\0" * (len(content) % 2)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
 
 
 def write_rtstruct(
@@ -219,3 +223,33 @@ def _item(**values: object) -> Dataset:
     for name, value in values.items():
         setattr(item, name, value)
     return item
+
+
+def write_enhanced(path: Path, hu: np.ndarray, *, origin: Sequence[float], step_mm: float) -> Path:
+    """Write HU (column, row, slice) as one multi-frame object, its frames in reverse."""
+    dataset = ct_slice(hu[:, :, 0].T, series=generate_uid(), position=origin, instance=1)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    shared = _item(
+        PlaneOrientationSequence=Items(
+            [_item(ImageOrientationPatient=dataset.ImageOrientationPatient)]
+        ),
+        PixelMeasuresSequence=Items([_item(PixelSpacing=dataset.PixelSpacing)]),
+        PixelValueTransformationSequence=Items([_item(RescaleSlope=1, RescaleIntercept=-1024)]),
+    )
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
+                 "RescaleSlope", "RescaleIntercept"):  # fmt: skip
+        delattr(dataset, name)
+    dataset.SharedFunctionalGroupsSequence = Items([shared])
+    order = list(reversed(range(hu.shape[2])))
+    places = [[origin[0], origin[1], origin[2] + k * step_mm] for k in order]
+    dataset.PerFrameFunctionalGroupsSequence = Items(
+        [
+            _item(PlanePositionSequence=Items([_item(ImagePositionPatient=place)]))
+            for place in places
+        ]
+    )
+    dataset.NumberOfFrames = hu.shape[2]
+    stack = (hu[:, :, order].transpose(2, 1, 0).astype(np.int32) + 1024).astype(np.uint16)
+    dataset.PixelData = np.ascontiguousarray(stack).tobytes()
+    dataset.save_as(path, enforce_file_format=True)
+    return path

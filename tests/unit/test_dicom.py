@@ -3,17 +3,20 @@
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     JPEG2000Lossless,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
     SecondaryCaptureImageStorage,
     generate_uid,
 )
 
-from tests.dicom_files import hu_volume, write_other, write_series
+from tests.dicom_files import hu_volume, write_enhanced, write_other, write_series
 from workflow.liverseg.dicom import import_ct
 from workflow.liverseg.findings import Rejection
 
@@ -61,6 +64,53 @@ def test_compressed_pixels_are_the_same(tmp_path: Path, syntax: str):
     hu = hu_volume((40, 36, 3))  # the encoder of JPEG 2000 refuses smaller ones
     files = write_series(tmp_path, hu, syntax=syntax)
     assert np.array_equal(import_ct(files).image.data, hu)
+
+
+def test_lossless_jpeg_as_many_scanners_store_it_is_read(tmp_path: Path):
+    hu = hu_volume((40, 36, 2))
+
+    def change(dataset: Dataset, k: int) -> Dataset:
+        image = sitk.GetImageFromArray(dataset.pixel_array[None])
+        writer = sitk.ImageFileWriter()
+        writer.SetFileName(str(tmp_path / "itk.dcm"))
+        writer.UseCompressionOn()
+        writer.SetCompressor("JPEG")
+        writer.Execute(image)
+        written = pydicom.dcmread(tmp_path / "itk.dcm")
+        assert written.file_meta.TransferSyntaxUID == JPEGLosslessSV1
+        dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+        dataset.PixelData, dataset["PixelData"].is_undefined_length = written.PixelData, True
+        dataset.BitsStored, dataset.HighBit = 16, 15
+        return dataset
+
+    assert np.array_equal(import_ct(write_series(tmp_path / "d", hu, change=change)).image.data, hu)
+
+
+def test_a_multi_frame_object_is_one_series(tmp_path: Path):
+    path = write_enhanced(tmp_path / "e.dcm", HU, origin=(1.0, 2.0, 3.0), step_mm=2.5)
+    image = import_ct([path]).image
+    assert np.array_equal(image.data, HU)
+    assert np.allclose(image.affine @ [0, 0, 1, 1], [-1, -2, 5.5, 1])
+
+
+def test_damaged_headers_are_refused_or_change_nothing_but_pixels(tmp_path: Path):
+    """100 flipped bits: each import is a Rejection, or the grid and the size stay."""
+    files = write_series(tmp_path, HU)
+    grid = import_ct(files).image.affine
+    content = files[3].read_bytes()
+    random = np.random.default_rng(5)
+    refused = 0
+    for _ in range(100):
+        damaged = bytearray(content)
+        damaged[random.integers(128, len(content))] ^= 1 << int(random.integers(8))
+        files[3].write_bytes(damaged)
+        try:
+            image = import_ct(files).image
+        except Rejection:
+            refused += 1
+            continue
+        assert image.data.shape == HU.shape and np.allclose(image.affine, grid, atol=0.05)
+    assert refused > 15
 
 
 def test_signed_pixels_are_the_same(tmp_path: Path):
@@ -178,6 +228,14 @@ def test_different_spacings_in_one_series_are_refused(tmp_path: Path):
         return dataset
 
     assert refusal(write_series(tmp_path, HU, change=change))[0] == "dicom_spacing"
+
+
+def test_a_damaged_last_slice_is_told(tmp_path: Path):
+    files = write_series(tmp_path, HU)
+    files[-1].write_bytes(b"<html>404</html>")
+    imported = import_ct(files)
+    assert imported.image.data.shape[2] == HU.shape[2] - 1
+    assert [finding.code for finding in imported.findings] == ["dicom_damaged"]
 
 
 def test_a_single_slice_and_no_slice_are_refused(tmp_path: Path):

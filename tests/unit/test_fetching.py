@@ -1,6 +1,7 @@
 """A dataset is fetched whole from a server that cuts off, corrupts and redirects."""
 
 import hashlib
+import http.client
 import http.server
 import io
 import tarfile
@@ -194,7 +195,8 @@ def test_redirects_are_followed_but_not_out_of_the_web(server: Server, tmp_path:
 def test_a_redirect_never_gives_up_encryption(target: str):
     request = urllib.request.Request("https://example.org/a.tar")
     with pytest.raises(LiversegError, match="a redirect from https to"):
-        Redirects().redirect_request(request, None, 302, "", {}, target)
+        headers = http.client.HTTPMessage()
+        Redirects().redirect_request(request, io.BytesIO(), 302, "", headers, target)
 
 
 def test_no_progress_at_all_ends(server: Server, tmp_path: Path):

@@ -1,6 +1,5 @@
 """A CT out of DICOM files: the pixels of one series in HU, on its RAS grid."""
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,10 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.errors import InvalidDicomError
 
 from workflow.liverseg.dicom_series import (
+    DAMAGED,
     Headers,
     Series,
     Slice,
@@ -20,6 +21,7 @@ from workflow.liverseg.dicom_series import (
     quiet,
     read_header,
     read_headers,
+    readable,
     referenced_series,
     volumes_in,
 )
@@ -58,6 +60,8 @@ def import_ct(files: Iterable[Path], label_files: Iterable[Path] = ()) -> Import
     beside = sum(path.resolve() not in named for path in headers.labels)
     if beside:
         findings.append(_labels_beside(beside))
+    if DAMAGED in headers.ignored:
+        findings.append(_damaged(headers.ignored[DAMAGED]))
     if len(volumes) > 1:
         findings.append(_several(chosen, len(volumes)))
     record = _record(headers, volumes, series, frozenset(wanted))
@@ -78,12 +82,12 @@ def read_hu(slices: Sequence[Slice]) -> tuple[NDArray[np.int16], list[Finding]]:
             )
         )
     columns, rows = slices[0].size
+    # The first slice is decoded before memory is taken: a false size fails there.
+    pixels, path = read_pixels(slices[0].path), slices[0].path
     hu = np.empty((columns, rows, len(slices)), np.int16)
     padded = 0
-    pixels: NDArray[Any] | None = None
-    path: Path | None = None
     for k, one in enumerate(slices):
-        if pixels is None or one.path != path:
+        if one.path != path:
             pixels, path = read_pixels(one.path), one.path
         plane = pixels[one.frame] if pixels.ndim == 3 else pixels
         if plane.shape != (rows, columns):
@@ -108,14 +112,11 @@ def read_pixels(path: Path) -> NDArray[Any]:
     the decoder's own words are left out, since they may quote the header.
     """
     quiet()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with readable("ct", "pixels that cannot be decoded"):
+        try:
             return np.asarray(pydicom.dcmread(path).pixel_array)
-    except OSError:
-        raise
-    except Exception as error:  # every decoder has its own kinds of failure
-        raise _unreadable(f"pixels that cannot be decoded ({type(error).__name__})") from None
+        except InvalidDicomError:
+            raise _unreadable("a file that is no DICOM object any more") from None
 
 
 def _unreadable(found: str) -> Rejection:
@@ -137,6 +138,16 @@ def _padding(voxels: int, total: int) -> Finding:
         found=f"{100 * voxels / total:.1f} % of the voxels hold the padding value",
         expected="HU everywhere",
         remedy=f"they became air ({AIR_HU} HU)",
+    )
+
+
+def _damaged(count: int) -> Finding:
+    return warn(
+        "dicom_damaged",
+        "ct",
+        found=f"{count} files named .dcm that are no DICOM objects",
+        expected="DICOM objects",
+        remedy="if they were slices at the end of the series, export it again",
     )
 
 

@@ -4,10 +4,14 @@ Only geometry, pixel layout and identifiers of series are read from a header, ne
 name or any free text; what is said about a series is its number and its counts.
 """
 
+import contextlib
 import hashlib
 import logging
+import struct
+import warnings
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +39,13 @@ TAGS = [
     "PhotometricInterpretation", "PatientID", "StudyInstanceUID", "ReferencedSeriesSequence",
     "ReferencedFrameOfReferenceSequence",
 ]  # fmt: skip
+# What a damaged object makes its reader and the decoders raise; InvalidDicomError, which says that
+# a file is no DICOM object at all, is none of these.
+BROKEN = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError,
+    MemoryError, RuntimeError, TypeError, ValueError, struct.error, zlib.error,
+)  # fmt: skip
+DAMAGED = "named .dcm, but no DICOM object"
 SHEAR_DEGREES = 0.5
 STEP_TOLERANCE = 0.1
 
@@ -101,25 +112,36 @@ def digest_of_uid(uid: str) -> str | None:
     return None if not uid else hashlib.sha256(str(uid).encode()).hexdigest()[:16]
 
 
+@contextlib.contextmanager
+def readable(part: str, found: str) -> Iterator[None]:
+    """Turn what reading a damaged DICOM object raises into a Rejection of `part`.
+
+    The reader's own words, warnings too, are left out, since they may quote the header.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except BROKEN as error:
+        raise Rejection(
+            reject(
+                "dicom_unreadable" if part == "ct" else "label_unreadable",
+                part,
+                found=f"{found} ({type(error).__name__})",
+                expected="whole DICOM objects",
+                remedy="export them again, best uncompressed",
+            )
+        ) from None
+
+
 def read_header(path: Path) -> pydicom.Dataset | None:
     """Read the tags that matter; None where the file is no DICOM object."""
     try:
-        found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+        with readable("ct", "a header that cannot be read"):
+            found = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+            return found if kind_of(found) else None
     except InvalidDicomError:
         return None
-    except OSError:
-        raise
-    except Exception as error:  # a damaged header fails in as many ways as there are bytes
-        raise Rejection(
-            reject(
-                "dicom_unreadable",
-                "ct",
-                found=f"a DICOM file whose header cannot be read ({type(error).__name__})",
-                expected="whole DICOM files",
-                remedy="export the series again",
-            )
-        ) from None
-    return found if kind_of(found) else None
 
 
 def kind_of(header: pydicom.Dataset) -> str:
@@ -143,20 +165,21 @@ def read_headers(files: Iterable[Path]) -> Headers:
     for path in sorted(files):
         header = read_header(path)
         if header is None:
-            ignored["no DICOM image"] += 1
+            ignored[DAMAGED if path.suffix.lower() == ".dcm" else "no DICOM image"] += 1
             continue
-        kind = kind_of(header)
-        if kind in SEG_CLASSES or kind == RTSTRUCT_CLASS:
-            labels.append(path)
-        elif kind not in CT_CLASSES:
-            ignored["no CT: dose page, capture, report or another modality"] += 1
-        elif "LOCALIZER" in [str(word) for word in header.get("ImageType") or ()]:
-            ignored["localiser"] += 1
-        else:
-            found = _slices(path, header)
-            slices += found
-            if not found:
-                ignored["CT image without a position in space"] += 1
+        with readable("ct", "a header that makes no sense"):
+            kind = kind_of(header)
+            if kind in SEG_CLASSES or kind == RTSTRUCT_CLASS:
+                labels.append(path)
+            elif kind not in CT_CLASSES:
+                ignored["no CT: dose page, capture, report or another modality"] += 1
+            elif "LOCALIZER" in [str(word) for word in header.get("ImageType") or ()]:
+                ignored["localiser"] += 1
+            else:
+                found = _slices(path, header)
+                slices += found
+                ignored["CT image without a position in space"] += not found
+    ignored = +ignored
     return Headers(tuple(slices), tuple(labels), dict(sorted(ignored.items())))
 
 
@@ -259,6 +282,7 @@ def choose(volumes: list[list[Slice]], wanted: frozenset[str]) -> list[Slice]:
     """
 
     def rank(volume: list[Slice]) -> tuple[Any, ...]:
+        """Sort key of one volume; the least is taken."""
         first, last = volume[0], volume[-1]
         axial = abs(float(first.normal[2])) > 0.8
         step = abs(last.height_mm - first.height_mm) / max(1, len(volume) - 1)
@@ -291,10 +315,11 @@ def check_series(slices: Sequence[Slice]) -> Series:
         raise _rejection("dicom_too_few", "a series of 1 slice", "at least 2 slices",
                          "export the whole series")  # fmt: skip
     spacings = {tuple(np.round(one.spacing_mm, 4)) for one in slices}
-    if len(spacings) > 1 or min(min(pair) for pair in spacings) <= 0:
+    if len(spacings) > 1 or not min(min(pair) for pair in spacings) > 0:
         raise _rejection("dicom_spacing", f"{len(spacings)} different pixel spacings, or one of 0",
                          "one pixel spacing above 0 in all slices",
                          "export one reconstruction only")  # fmt: skip
+    _check_directions(slices)
     _check_steps(slices)
     _check_tilt(slices)
     first, last = slices[0], slices[-1]
@@ -306,6 +331,20 @@ def check_series(slices: Sequence[Slice]) -> Series:
     lps[:3, 3] = first.position
     # DICOM counts to the left and to the back, NIfTI to the right and to the front.
     return Series(tuple(slices), np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps)
+
+
+def _check_directions(slices: Sequence[Slice]) -> None:
+    places = np.array([[*one.position, *one.row, *one.column] for one in slices])
+    rows, columns = places[:, 3:6], places[:, 6:]
+    units = np.abs(np.linalg.norm([rows, columns], axis=2) - 1).max()
+    across = np.abs((rows * columns).sum(axis=1)).max()
+    if not np.isfinite(places).all() or units > 0.01 or across > 0.01:
+        raise _rejection(
+            "dicom_directions",
+            "positions or directions that are no numbers, or not at right angles",
+            "two unit vectors at right angles in every slice",
+            "export the series again",
+        )
 
 
 def _check_steps(slices: Sequence[Slice]) -> None:

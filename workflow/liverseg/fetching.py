@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from workflow.liverseg.archives import unpack
@@ -171,9 +171,16 @@ def _extent(answer: http.client.HTTPResponse, have: int) -> tuple[int, int]:
 class Redirects(urllib.request.HTTPRedirectHandler):
     """Follow redirects, but never from an encrypted address to a plain one."""
 
-    def redirect_request(  # type: ignore[no-untyped-def]
-        self, req, fp, code, msg, headers, newurl
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
     ) -> urllib.request.Request | None:
+        """Return the request that follows, as the base class does; refuse to give up TLS."""
         old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
         if new not in {"http", "https"} or (old == "https" and new == "http"):
             raise _refused(req.full_url, f"a redirect from {old} to {new}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.errors import InvalidDicomError
 
 from workflow.liverseg.dicom import read_pixels
 from workflow.liverseg.dicom_series import (
@@ -16,9 +17,10 @@ from workflow.liverseg.dicom_series import (
     digest_of_uid,
     kind_of,
     quiet,
+    readable,
     referenced_series,
 )
-from workflow.liverseg.findings import Finding, warn
+from workflow.liverseg.findings import Finding, Rejection, warn
 from workflow.liverseg.images import Image
 from workflow.liverseg.placing import fill_polygons, label_rejection, place
 
@@ -48,7 +50,17 @@ def read_structures(
     Later entries of `structures` lie over earlier ones.
     """
     quiet()
-    dataset = pydicom.dcmread(path)
+    with readable("label", "a label object that cannot be read"):
+        return _read(path, ct, series_digest, structures)
+
+
+def _read(
+    path: Path, ct: Image, series_digest: str | None, structures: Sequence[Mapping[str, Any]]
+) -> tuple[NDArray[np.uint16], list[Finding]]:
+    try:
+        dataset = pydicom.dcmread(path)
+    except InvalidDicomError:
+        raise _no_label() from None
     kind = kind_of(dataset)
     refers = {digest_of_uid(uid) for uid in referenced_series(dataset) if uid}
     if series_digest is not None and refers and series_digest not in refers:
@@ -63,18 +75,22 @@ def read_structures(
     elif kind == RTSTRUCT_CLASS:
         layers, findings = _contours(dataset, ct, structures)
     else:
-        raise label_rejection(
-            "label_no_label",
-            "a DICOM object that is neither SEG nor RTSTRUCT",
-            "a SEG, an RTSTRUCT, or an image file",
-            "give the path of the label object",
-        )
+        raise _no_label()
     label = np.zeros(ct.data.shape, np.uint16)
     order = list(dict.fromkeys(int(entry["value"]) for entry in structures))
     for value in order:
         if value in layers:
             label[layers[value]] = value
     return label, findings
+
+
+def _no_label() -> Rejection:
+    return label_rejection(
+        "label_no_label",
+        "a file that is neither SEG nor RTSTRUCT",
+        "a SEG, an RTSTRUCT, or an image file",
+        "give the path of the label object",
+    )
 
 
 def _known(
