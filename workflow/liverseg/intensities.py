@@ -17,9 +17,10 @@ THUMB = 24  # slices are compared as pictures of about this many rows and column
 # ASSUME what a CT scanner can store: 12 bits from -1024, with room for metal and extended scales.
 PLAUSIBLE_HU = (-1100, 3100)
 AIR_HU = (-1100, -700)
-FAT_HU = (-200, -20)
+FAT_HU = (-150, -50)
 TISSUE_HU = (-150, 300)
 SOFT_PEAK_HU = (-150, 200)
+OFFSET_TISSUE_HU = (900, 1250)  # soft tissue where the scanner's offset of 1024 was left in
 PICTURE_BINS = np.arange(-1100, 1601, 50)
 
 
@@ -165,7 +166,9 @@ def judge(measured: Intensities) -> list[Finding]:
     air, fat = natural_share(measured, AIR_HU), natural_share(measured, FAT_HU)
     clipped = is_clipped(measured)
     if not (air >= 0.002 or fat >= 0.005 or clipped):
-        findings.append(_not_ct(f"values {span} without air or fat"))
+        offset = measured.lowest > -100 and measured.share(*OFFSET_TISSUE_HU) >= 0.1
+        kind = "with a peak near 1050, as of an offset" if offset else "without air or fat"
+        findings.append((_off_scale if offset else _not_ct)(f"values {span} {kind}"))
     elif peak is None or not SOFT_PEAK_HU[0] <= peak <= SOFT_PEAK_HU[1]:
         findings.append(_off_scale(f"values {span} with their main peak at {peak}"))
     elif air < 0.002 and clipped:
@@ -195,7 +198,8 @@ def natural_share(measured: Intensities, span_hu: tuple[int, int]) -> float:
 def is_clipped(measured: Intensities) -> bool:
     """Say whether this is a CT clipped to a window: a pile at a negative end, tissue within."""
     total = measured.counts.sum()
-    if not -1100 <= measured.lowest <= -20:
+    # ASSUME no window for soft tissue ends above -75; the background of an MR does, near 0.
+    if not -1100 <= measured.lowest <= -75:
         return False
     pile = measured.counts[round(measured.lowest) - LOWEST] / total
     return bool(pile >= 0.01 and measured.share(measured.lowest + 1, 300) >= 0.1)
