@@ -26,6 +26,7 @@ rule all:
     default_target: True
     input:
         "results/report/index.html",
+        "results/features.csv",
 
 
 onstart:

@@ -245,7 +245,7 @@ def deviation_from_mask(
     share = np.cumsum(areas[order]) / areas.sum()
     return {
         "mean_mm": float(np.average(in_mm, weights=areas)),
-        "p95_mm": float(in_mm[order][min(np.searchsorted(share, 0.95), len(order) - 1)]),
+        "p95_mm": float(in_mm[order][int(np.searchsorted(share, 0.95 - 1e-9))]),
         "maximum_mm": float(in_mm.max()),
         "within_half_voxel": float(areas[in_voxels <= 0.5].sum() / areas.sum()),
     }

@@ -201,7 +201,7 @@ def projection_volumes(patient: Patient, *, longest: int = 256) -> tuple[np.ndar
         low, high = np.percentile(patient.hu[united], [2.0, 99.8])
         inner[united] = np.clip((patient.hu[united] - low) / max(high - low, 1.0), 0.12, 1.0)
     cubic = [ndimage.zoom(volume, factors, order=1) for volume in (bone, inner)]
-    return tuple((255 * np.clip(volume, 0, 1)).astype(np.uint8) for volume in cubic)  # type: ignore[return-value]
+    return tuple((255 * np.clip(volume, 0, 1)).astype(np.uint8) for volume in cubic)
 
 
 def scene_parts(meshes: Mapping[str, Path]) -> dict[str, Part]:

@@ -207,12 +207,10 @@ def measure_surfaces(
             use_subvoxels=True,
             symmetric=True,
         )
-    return Surfaces(
-        distances[0].numpy().astype(np.float64),
-        areas[0][edges[0]].numpy().astype(np.float64),
-        distances[1].numpy().astype(np.float64),
-        areas[1][edges[1]].numpy().astype(np.float64),
-    )
+    flat = []
+    for edge, distance, area in zip(edges, distances, areas, strict=True):
+        flat += [distance.numpy().astype(np.float64), area[edge].numpy().astype(np.float64)]
+    return Surfaces(*flat)
 
 
 def distance_scores(surfaces: Surfaces, *, tolerance_mm: float) -> dict[str, float | None]:
@@ -220,7 +218,9 @@ def distance_scores(surfaces: Surfaces, *, tolerance_mm: float) -> dict[str, flo
 
     NSD is the share of both surfaces' area that lies within `tolerance_mm` of the other one.
     HD95 is the larger of the two directions' 95th percentiles, each weighted by area; the mean
-    surface distance weights all elements of both surfaces by area.
+    surface distance weights all elements of both surfaces by area. Elements sit on the corners of
+    voxels: distances of planes along the axes are exact, those of oblique surfaces up to half a
+    voxel too small.
     """
     distances = (surfaces.predicted_distances_mm, surfaces.reference_distances_mm)
     areas = (surfaces.predicted_areas_mm2, surfaces.reference_areas_mm2)

@@ -208,7 +208,7 @@ def _save(scene: Scene, path: Path) -> None:
             f"triangles-{number}": part.triangles,
             f"look-{number}": np.array([*part.colour, part.opacity]),
         }
-    np.savez(path, **arrays)
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 def _load(path: Path) -> Scene:
@@ -229,4 +229,8 @@ def _load(path: Path) -> Scene:
 
 if __name__ == "__main__":
     work_folder = Path(sys.argv[1])
-    np.savez(work_folder / "views.npz", **draw_with_vedo(_load(work_folder / "scene.npz")))
+    np.savez(
+        work_folder / "views.npz",
+        allow_pickle=False,
+        **draw_with_vedo(_load(work_folder / "scene.npz")),
+    )

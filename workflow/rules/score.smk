@@ -45,3 +45,25 @@ rule summarise_scores:
         code=code_digest("summarise_scores"),
     script:
         "../scripts/summarise_scores.py"
+
+
+rule compare_models:
+    """Compare the models by the differences of their scores within patients."""
+    input:
+        scores=every_score,
+    output:
+        comparison="results/scores/comparison.json",
+    log:
+        "results/logs/compare_models/comparison.log",
+    benchmark:
+        "results/benchmarks/compare_models/comparison.tsv"
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        settings=settings("scores"),
+        code=code_digest("compare_models"),
+    script:
+        "../scripts/compare_models.py"
