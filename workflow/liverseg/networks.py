@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from workflow.liverseg.errors import fault
-from workflow.liverseg.unet3d import UNet3D
+from workflow.liverseg.unet3d import InstanceNorm, UNet3D
 
 Builder = Callable[[dict[str, Any], int, int], tuple[nn.Module, int]]
 
@@ -99,7 +99,16 @@ def _unet(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Modul
         norm=settings.get("norm", "instance"),
         dropout=settings.get("dropout", 0.0),
     )
+    _exchange_instance_norm(network)
     return network, 2 ** (len(channels) - 1)
+
+
+def _exchange_instance_norm(network: nn.Module) -> None:
+    """Put in our instance norm, which keeps the memory format and learns scale and shift."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.InstanceNorm3d):
+                setattr(module, name, InstanceNorm(child.num_features))
 
 
 def _attention_unet(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Module, int]:

@@ -50,8 +50,11 @@ def read_chunks(images: list[Path], labels: list[Path], kept: list[Path]) -> lis
     for image_path, label_path, table_path in zip(images, labels, kept, strict=True):
         # Copy-on-write: torch wants writable memory, and nothing writes.
         image, label = np.load(image_path, mmap_mode="c"), np.load(label_path, mmap_mode="c")
-        for index in read_table(table_path)["chunk"].astype(int):
-            chunks.append(_chunk(image_path.parent.name, image[index], label[index]))
+        table = read_table(table_path)
+        for index, depth in zip(table["chunk"], table["n_slices"], strict=True):
+            # Without the padding of a short chunk: a patch is padded as it is cut.
+            parts = image[index, ..., :depth], label[index, ..., :depth]
+            chunks.append(_chunk(image_path.parent.name, *parts))
     if not chunks:
         raise fault(
             found=f"no chunk of {len(images)} training patients was kept",
@@ -91,6 +94,7 @@ class TrainingSet:
         self.augmentation = Augmentation.from_settings(settings["augmentation"])
         self.spacing_mm = np.asarray(spacing_mm or (1.0, 1.0, 1.0))
         self.patch = _patch(chunks, settings["patch"])
+        self.turns = _turns(chunks) if settings["patch"] else np.arange(len(chunks))
         self.device = device
         self.bytes = sum(chunk.image.nbytes + chunk.label.nbytes for chunk in chunks)
         self.resident = self.bytes <= SHARE_OF_MEMORY * memory_free_bytes(device)
@@ -128,8 +132,8 @@ class TrainingSet:
         return [int(count) for count in counts]
 
     def _chunk_at(self, position: int) -> Chunk:
-        round_number, place = divmod(position, len(self.chunks))
-        order = np.random.default_rng([self.seed, 7, round_number]).permutation(len(self.chunks))
+        round_number, place = divmod(position, len(self.turns))
+        order = np.random.default_rng([self.seed, 7, round_number]).permutation(self.turns)
         return self.chunks[order[place]]
 
     def _centre(self, chunk: Chunk, random: np.random.Generator) -> np.ndarray:
@@ -165,18 +169,27 @@ class TrainingSet:
         return torch.cat(images), torch.cat(classes)
 
 
+def _turns(chunks: list[Chunk]) -> np.ndarray:
+    """Indices of the chunks, each as often as it is thicker than the thinnest.
+
+    Patches are drawn from chunks: a slab of a few slices has less to show than a whole abdomen.
+    """
+    depths = np.asarray([chunk.image.shape[2] for chunk in chunks])
+    return np.repeat(np.arange(len(chunks)), np.round(depths / depths.min()).astype(int))
+
+
 def _patch(chunks: list[Chunk], wanted: list[int] | None) -> tuple[int, int, int]:
     shapes = {tuple(chunk.image.shape) for chunk in chunks}
     if wanted is not None:
         x, y, z = wanted
         return x, y, z
-    if len(shapes) > 1:
+    if len({shape[:2] for shape in shapes}) > 1:
         raise fault(
             found=f"chunks of {len(shapes)} different sizes",
-            expected="one size, where `training.patch` is null and whole chunks are trained on",
+            expected="one size in plane, where `training.patch` is null and whole chunks are trained on",
             remedy="set `training.patch: [x, y, z]`, or `volumes.in_plane` to crop_pad or resize",
         )
-    return shapes.pop()  # type: ignore[return-value]
+    return max(shapes)  # type: ignore[return-value]  # one size in plane; a thin chunk is padded
 
 
 def _moved(chunk: Chunk, device: torch.device) -> Chunk:

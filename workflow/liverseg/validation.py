@@ -12,6 +12,9 @@ from workflow.liverseg.devices import Compute
 from workflow.liverseg.errors import fault
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.volumes import Volume, read_volume
+from workflow.liverseg.windows import Blend, plan_windows
+
+OVERLAP = 0.5  # of neighbouring windows; what prediction does by default
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,9 @@ def validate(
     network.eval()
     per_patient = {
         patient: region_dice(
-            predict_classes(network, volume.image, patch, compute), volume.label, labels
+            predict_classes(network, volume.image, patch, compute, classes=labels.n_classes),
+            volume.label,
+            labels,
         )
         for patient, volume in volumes.items()
     }
@@ -75,37 +80,31 @@ def region_dice(found: np.ndarray, truth: np.ndarray | None, labels: LabelMap) -
 
 
 def predict_classes(
-    network: nn.Module, image: np.ndarray, patch: tuple[int, int, int], compute: Compute
+    network: nn.Module,
+    image: np.ndarray,
+    patch: tuple[int, int, int],
+    compute: Compute,
+    *,
+    classes: int,
 ) -> np.ndarray:
     """Classes (x, y, z) of a prepared image, from windows of `patch` that overlap by half."""
-    shape = np.maximum(image.shape, patch)
-    padded = np.zeros(shape, dtype=np.float32)
-    padded[: image.shape[0], : image.shape[1], : image.shape[2]] = image
-    weight = torch.from_numpy(_bump(patch))
-    total: torch.Tensor | None = None
-    norm = torch.zeros(tuple(shape))
-    for start in _starts(tuple(shape), patch):
-        window = tuple(slice(at, at + size) for at, size in zip(start, patch, strict=True))
-        batch = compute.place(torch.from_numpy(padded[window])[None, None])
+
+    def predictor(windows: np.ndarray) -> np.ndarray:
+        batch = compute.place(torch.from_numpy(windows)[:, None])
         with torch.inference_mode(), compute.autocast():
-            probability = torch.softmax(network(batch).float(), dim=1)[0].cpu()
-        if total is None:
-            total = torch.zeros((len(probability), *shape))
-        total[(slice(None), *window)] += probability * weight
-        norm[window] += weight
-    assert total is not None
-    classes = total.argmax(0).to(torch.uint8).numpy()
-    return classes[: image.shape[0], : image.shape[1], : image.shape[2]]
+            logits = network(batch)
+        return torch.softmax(logits.float(), dim=1)[:, 1:].contiguous().cpu().numpy()
 
+    def prepared(first: int, last: int) -> np.ndarray:
+        return image[:, :, first:last].astype(np.float32)
 
-def _bump(patch: tuple[int, int, int]) -> np.ndarray:
-    sides = [np.hanning(size + 2)[1:-1] + 1e-3 for size in patch]
-    return np.einsum("i,j,k->ijk", *sides).astype(np.float32)
-
-
-def _starts(shape: tuple[int, ...], patch: tuple[int, int, int]) -> list[tuple[int, ...]]:
-    axes = []
-    for side, size in zip(shape, patch, strict=True):
-        count = 1 + int(np.ceil((side - size) / (size / 2))) if side > size else 1
-        axes.append(np.round(np.linspace(0, side - size, count)).astype(int).tolist())
-    return [(x, y, z) for x in axes[0] for y in axes[1] for z in axes[2]]
+    x, y, z = image.shape
+    plan = plan_windows((x, y, z), patch, OVERLAP)
+    blend = Blend(prepared, (x, y, z), plan, [predictor], n_classes=classes - 1)
+    found = np.zeros((x, y, z), dtype=np.uint8)
+    for first in range(0, z, patch[2]):
+        last = min(first + patch[2], z)
+        foreground = blend.slices(first, last)[0]
+        inside = foreground.sum(axis=0) > 0.5
+        found[:, :, first:last] = np.where(inside, foreground.argmax(axis=0) + 1, 0)
+    return found
