@@ -1,0 +1,48 @@
+"""The script writes the tables of admitted and rejected patients, or stops when nobody is left."""
+
+import json
+
+import pytest
+
+from tests.intake_cases import SETTINGS, case, write
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.files import read_table
+from workflow.scripts import admit_cohort, inspect_patient
+
+LABELS = [{"name": "liver", "values": "positive"}]
+
+
+def inspected(folder, *names, damaged=()):
+    records = []
+    for name in names:
+        ct, label = case(folder, name)
+        if name in damaged:
+            write(ct, b"")
+        records.append(folder / f"{name}.json")
+        settings = {"inspection": SETTINGS, "labels": LABELS}
+        inspect_patient.main(ct, label, records[-1], name, settings)
+    return records
+
+
+def admit(folder, records, refused="[]"):
+    people = json.dumps({path.stem: {"group": "g", "split": None} for path in records})
+    tables = [folder / f"{name}.tsv" for name in ("cohort", "rejected", "remarks")]
+    admit_cohort.main(records, *tables, people, refused, {"inspection": SETTINGS})
+    return [read_table(table) for table in tables]
+
+
+def test_damaged_and_doubled_patients_are_listed_the_first_is_admitted(tmp_path):
+    records = inspected(tmp_path, "a", "b", "c", damaged={"c"})
+    cohort, rejected, _ = admit(tmp_path, records)
+    assert list(cohort["patient"]) == ["a"]
+    assert dict(zip(rejected["patient"], rejected["code"], strict=True)) == {
+        "b": "duplicate_scan",
+        "c": "file_truncated",
+    }
+    assert rejected["remedy"].notna().all()
+
+
+def test_nobody_left_stops_and_leaves_no_table(tmp_path):
+    with pytest.raises(LiversegError, match="No patient was admitted"):
+        admit(tmp_path, inspected(tmp_path, "c", damaged={"c"}))
+    assert not (tmp_path / "cohort.tsv").exists()

@@ -1,0 +1,179 @@
+"""Pairs are made by id; what cannot be a patient is refused with a reason."""
+
+from pathlib import Path
+
+import pytest
+
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.patients import Cohort, read_cohort
+
+PHANTOMS = {"labelled": 3, "unlabelled": 1}
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+def read(place: Path) -> Cohort:
+    return read_cohort(str(place), Path(), PHANTOMS)
+
+
+def sheet(folder: Path, *lines: str, name: str = "patients.tsv") -> Path:
+    path = folder / name
+    text = "\n".join(line.replace(" ", "\t") if name.endswith("tsv") else line for line in lines)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def pairs(cohort: Cohort) -> dict[str, tuple[str, str | None]]:
+    return {p.patient: (p.image.name, p.label and p.label.name) for p in cohort.patients}
+
+
+def refusals(cohort: Cohort) -> dict[str, str]:
+    return {refusal.patient: refusal.finding.code for refusal in cohort.refused}
+
+
+def test_demo_has_as_many_patients_as_the_config_says():
+    cohort = read_cohort("demo", Path(), PHANTOMS)
+    assert [p.label is not None for p in cohort.patients] == [True, True, True, False]
+    assert {p.kind for p in cohort.patients} == {"phantom"}
+
+
+def test_lits_pairs_by_number_across_folders_and_suffixes(tmp_path):
+    touch(tmp_path / "b1", "volume-2.nii", "segmentation-2.nii", "volume-10.nii")
+    touch(tmp_path / "b2", "volume-3.nii.gz", "segmentation-10.nii.gz")
+    assert pairs(read(tmp_path)) == {
+        "lits-2": ("volume-2.nii", "segmentation-2.nii"),
+        "lits-3": ("volume-3.nii.gz", None),
+        "lits-10": ("volume-10.nii", "segmentation-10.nii.gz"),
+    }
+
+
+def test_decathlon_predicts_what_has_no_label(tmp_path):
+    touch(tmp_path, "dataset.json", "imagesTr/liver_1.nii.gz", "labelsTr/liver_1.nii.gz")
+    touch(tmp_path, "imagesTs/liver_5.nii.gz", "imagesTr/._liver_1.nii.gz")
+    cohort = read(tmp_path)
+    assert pairs(cohort) == {
+        "liver_1": ("liver_1.nii.gz", "liver_1.nii.gz"),
+        "liver_5": ("liver_5.nii.gz", None),
+    }
+    assert [remark.finding.code for remark in cohort.remarks] == ["litter_skipped"]
+
+
+def test_nnunet_takes_the_first_channel_and_its_label(tmp_path):
+    touch(tmp_path, "dataset.json", "imagesTr/c_1_0000.nii.gz", "labelsTr/c_1.nii.gz")
+    touch(tmp_path, "imagesTs/c_2_0000.nii.gz", "imagesTr/c_1_0001.nii.gz")
+    assert pairs(read(tmp_path)) == {
+        "c_1": ("c_1_0000.nii.gz", "c_1.nii.gz"),
+        "c_2": ("c_2_0000.nii.gz", None),
+    }
+
+
+def test_one_folder_a_patient_holds_nifti_nrrd_or_dicom(tmp_path):
+    touch(tmp_path, "a/ct.nii.gz", "a/liver.nii.gz", "b/scan.nrrd", "c/1.dcm", "c/2.dcm")
+    cohort = read(tmp_path)
+    kinds = {p.patient: (p.kind, len(p.image_sources)) for p in cohort.patients}
+    assert kinds == {"a": ("nifti", 0), "b": ("nrrd", 1), "c": ("dicom", 2)}
+    assert cohort.patients[2].image == Path("results/imported/c/ct.nii.gz")
+
+
+def test_folder_with_two_candidates_is_refused(tmp_path):
+    touch(tmp_path, "a/ct.nii.gz", "b/one.nii.gz", "b/two.nii.gz")
+    assert refusals(read(tmp_path)) == {"b": "folder_unclear"}
+
+
+def test_folder_named_after_a_person_gets_an_id_that_does_not_say_so(tmp_path):
+    touch(tmp_path, "Müller, 'Hans'/ct.nii.gz")
+    (patient,) = read(tmp_path).patients
+    assert patient.patient.startswith("patient-")
+    assert patient.image.exists()
+    assert "ller" not in patient.patient
+
+
+def test_label_without_ct_is_remarked_not_paired(tmp_path):
+    touch(tmp_path, "volume-1.nii", "segmentation-1.nii", "segmentation-2.nii")
+    cohort = read(tmp_path)
+    assert list(pairs(cohort)) == ["lits-1"]
+    assert [(r.patient, r.finding.code) for r in cohort.remarks] == [("lits-2", "label_without_ct")]
+
+
+def test_unknown_layout_stops_with_the_layouts_that_are_known(tmp_path):
+    with pytest.raises(LiversegError, match="Decathlon"):
+        read(touch(tmp_path, "readme.txt"))
+
+
+def test_sheet_reads_paths_beside_it_and_keeps_group_and_split(tmp_path):
+    touch(tmp_path, "x/ä b'.nii.gz", "x/l.nii")
+    lines = ("patient,image,label,group,split", "p1,x/ä b'.nii.gz,x/l.nii,g7,test", "")
+    (patient,) = read(sheet(tmp_path, *lines, name="patients.csv")).patients
+    assert (patient.group, patient.split) == ("g7", "test")
+    assert patient.image.exists() and patient.label is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "code"),
+    [
+        ("p1 none.nii -", "p1", "file_missing"),
+        ("Müller a.nii -", "line-2", "id_invalid"),
+        ("../x a.nii -", "line-2", "id_invalid"),
+        ("$(rm) a.nii -", "line-2", "id_invalid"),
+        (f"{'x' * 65} a.nii -", "line-2", "id_invalid"),
+        ("p1 a.nii trian", "p1", "split_unknown"),
+        ("p1 link.nii -", "p1", "file_missing"),
+        ("p1  -", "p1", "image_not_given"),
+    ],
+)
+def test_line_that_cannot_be_a_patient_is_refused(tmp_path, line, name, code):
+    touch(tmp_path, "a.nii")
+    (tmp_path / "link.nii").symlink_to(tmp_path / "gone.nii")
+    table = sheet(
+        tmp_path, "patient image split", line.replace("-", "", 1) if "-" in line else line
+    )
+    assert refusals(read(table)) == {name: code}
+
+
+@pytest.mark.parametrize("ids", [("p1", "P1"), ("p1", "p01"), ("p1", "p1"), ("a-007", "A-7")])
+def test_ids_alike_but_for_case_and_padding_are_all_refused(tmp_path, ids):
+    touch(tmp_path, "a.nii", "b.nii", "c.nii")
+    lines = [f"{ids[0]} a.nii", f"{ids[1]} b.nii", "other c.nii"]
+    cohort = read(sheet(tmp_path, "patient image", *lines))
+    assert refusals(cohort) == dict.fromkeys(ids, "id_clash")
+    assert list(pairs(cohort)) == ["other"]
+
+
+@pytest.mark.parametrize("heading", ["patient label", "patient image lable", "image", ""])
+def test_sheet_with_other_columns_stops(tmp_path, heading):
+    with pytest.raises(LiversegError, match="columns"):
+        read(sheet(tmp_path, heading, "p1 a.nii"))
+
+
+def test_group_that_may_be_a_name_is_replaced_but_still_joins(tmp_path):
+    touch(tmp_path, "a.nii", "b.nii")
+    lines = ("patient,image,group", "p1,a.nii,Anna Meier", "p2,b.nii,Anna Meier")
+    one, other = read(sheet(tmp_path, *lines, name="p.csv")).patients
+    assert one.group == other.group
+    assert "Anna" not in one.group
+
+
+def test_nothing_there_stops(tmp_path):
+    with pytest.raises(LiversegError, match="nothing"):
+        read(tmp_path / "absent")
+
+
+def test_lits_and_ircadb_cases_of_one_person_share_a_group(tmp_path):
+    names = ["volume-28", "volume-5", "3Dircadb1.1", "3Dircadb1.2", "volume-46", "3Dircadb1.18"]
+    touch(tmp_path, *(f"{name}.nii" for name in names))
+    cohort = read(sheet(tmp_path, "patient image", *(f"{n} {n}.nii" for n in names)))
+    group = {p.patient: p.group for p in cohort.patients}
+    assert group["volume-28"] == group["3Dircadb1.1"]
+    assert group["volume-46"] == group["3Dircadb1.18"]
+    assert len({group[n] for n in ("volume-28", "volume-5", "3Dircadb1.2", "volume-46")}) == 4
+
+
+def test_lits_alone_is_one_person_a_case(tmp_path):
+    touch(tmp_path, *(f"volume-{n}.nii" for n in range(44, 50)))
+    assert all(p.group == p.patient for p in read(tmp_path).patients)

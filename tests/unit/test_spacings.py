@@ -1,0 +1,63 @@
+"""True spacings from a table: for the patients in it, and for no others."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.intake_cases import SHAPE, body, liver, nifti, write
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.images import read_image
+from workflow.liverseg.intake import read_case
+from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.patients import Cohort, Patient
+from workflow.liverseg.respacing import correct_spacing
+from workflow.liverseg.spacings import read_spacings, respaced
+
+LABELS = LabelMap.from_settings([{"name": "liver", "values": "positive"}])
+
+
+def table(folder: Path, *lines: str) -> Path:
+    path = folder / "spacings.tsv"
+    path.write_text("\n".join(["patient\tx\ty\tz", *lines]) + "\n")
+    return path
+
+
+def test_patients_of_the_table_are_read_from_their_corrected_copies(tmp_path):
+    patients = tuple(Patient(n, Path(f"{n}.nii"), Path("l.nii"), n) for n in ("a", "b"))
+    path = table(tmp_path, "a\t0.7\t0.7\t5")
+    one, other = respaced(Cohort(patients), str(path)).patients
+    assert one.image == Path("results/respaced/a/ct.nii.gz")
+    assert one.unspaced == {"ct": Path("a.nii"), "label": Path("l.nii")}
+    assert (other.image, other.spacing_mm) == (Path("b.nii"), None)
+
+
+def test_corrected_pair_keeps_voxels_and_directions(tmp_path):
+    flipped = np.diag([-1.0, -1, 1, 1])
+    for part, data in (("ct", body()), ("label", liver())):
+        source = write(tmp_path / f"{part}.nii", nifti(data, flipped))
+        correct_spacing(source, tmp_path / f"out/{part}.nii.gz", part, [0.7, 0.8, 5.0])
+    case = read_case(tmp_path / "out/ct.nii.gz", tmp_path / "out/label.nii.gz", LABELS, "p")
+    np.testing.assert_allclose(np.diag(case.image.affine), [-0.7, -0.8, 5, 1], rtol=1e-6)
+    np.testing.assert_array_equal(case.image.data, body())
+    assert case.label is not None and case.label.data.shape == SHAPE
+
+
+def test_scaled_ct_keeps_its_hu(tmp_path):
+    stored = (body().astype(int) + 1200).astype(np.uint16)
+    source = write(tmp_path / "ct.nii", nifti(stored, np.eye(4), fields={"scl_inter": -1200}))
+    correct_spacing(source, tmp_path / "out.nii.gz", "ct", [1, 1, 2])
+    np.testing.assert_array_equal(read_image(tmp_path / "out.nii.gz").data, body())
+
+
+def test_damaged_file_is_handed_on_for_the_inspection_to_judge(tmp_path):
+    source = tmp_path / "ct.nii.gz"
+    source.write_bytes(write(tmp_path / "x.nii.gz", nifti(body())).read_bytes()[:-20])
+    correct_spacing(source, tmp_path / "out.nii.gz", "ct", [1, 1, 2])
+    assert (tmp_path / "out.nii.gz").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("line", ["a\t0\t1\t1", "a\tx\t1\t1", "a\t1\t1", "a\t1\tnan\t1"])
+def test_line_without_three_positive_numbers_stops(tmp_path, line):
+    with pytest.raises(LiversegError, match="three positive numbers"):
+        read_spacings(table(tmp_path, line))

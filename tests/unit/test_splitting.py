@@ -1,0 +1,156 @@
+"""The split by person: near the fractions, stable, and never a person in two."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.splitting import Member, assert_no_leak, empty_test, split_patients
+
+FRACTIONS = {"train": 0.7, "validation": 0.15, "test": 0.15}
+
+
+def members(count: int) -> list[Member]:
+    return [Member(f"p{i:04d}", f"p{i:04d}") for i in range(count)]
+
+
+def split(them: list[Member], seed: int = 0) -> dict[str, str]:
+    return {a.patient: a.split for a in split_patients(them, fractions=FRACTIONS, seed=seed)}
+
+
+def sizes(places: dict[str, str]) -> dict[str, int]:
+    names = list(places.values())
+    return {name: names.count(name) for name in ("train", "validation", "test")}
+
+
+def test_130_patients_give_91_20_19():
+    assert sorted(sizes(split(members(130))).values()) == [19, 20, 91]
+
+
+@given(st.integers(7, 400), st.integers(0, 5))
+@settings(deadline=None)
+def test_sizes_lie_within_one_of_the_exact_fractions(count, seed):
+    for name, size in sizes(split(members(count), seed)).items():
+        assert abs(size - FRACTIONS[name] * count) <= 1
+
+
+@given(st.integers(3, 12), st.integers(0, 50))
+@settings(deadline=None)
+def test_no_split_is_empty_from_three_persons_on(count, seed):
+    assert min(sizes(split(members(count), seed)).values()) >= 1
+
+
+@given(st.integers(3, 60), st.integers(0, 2**32))
+@settings(deadline=None)
+def test_order_of_the_table_does_not_matter(count, shuffle):
+    them = members(count)
+    shuffled = them.copy()
+    random.Random(shuffle).shuffle(shuffled)
+    assert split(them) == split(shuffled)
+
+
+@given(st.integers(20, 200), st.integers(0, 9))
+@settings(deadline=None)
+def test_one_more_patient_moves_at_most_two_others(count, seed):
+    before = split(members(count), seed)
+    after = split([*members(count), Member("new", "new")], seed)
+    assert sum(after[patient] != place for patient, place in before.items()) <= 2
+
+
+def test_another_seed_gives_another_split():
+    assert split(members(40), 0) != split(members(40), 1)
+
+
+def test_patient_without_label_is_predicted():
+    them = [*members(5), Member("q", "q", labelled=False), Member("r", "r", split="predict")]
+    assert {patient for patient, place in split(them).items() if place == "predict"} == {"q", "r"}
+
+
+cohorts = st.lists(
+    st.tuples(
+        st.integers(0, 12),  # group
+        st.integers(0, 15),  # digest
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(cohorts, st.integers(0, 3))
+@settings(deadline=None, max_examples=500)
+def test_no_person_stands_in_two_splits(rows, seed):
+    """Planted doubles: equal digests under other names and groups."""
+    them = [
+        Member(f"p{i}", f"g{group}", labelled, digests=(f"d{digest}",))
+        for i, (group, digest, labelled) in enumerate(rows)
+    ]
+    try:
+        places = split(them, seed)
+    except LiversegError as error:
+        assert "at least one admitted patient" in str(error)
+        return
+    for key in (lambda m: m.group, lambda m: m.digests[0]):
+        seen: dict[str, str] = {}
+        for member in them:
+            if places[member.patient] != "predict":
+                found = seen.setdefault(key(member), places[member.patient])
+                assert found == places[member.patient]
+
+
+@given(st.lists(st.integers(1, 6), min_size=8, max_size=40), st.integers(0, 3))
+@settings(deadline=None)
+def test_groups_stay_whole_and_sizes_near(group_sizes, seed):
+    them = [Member(f"g{g}-{i}", f"g{g}") for g, size in enumerate(group_sizes) for i in range(size)]
+    places = split(them, seed)
+    for name, size in sizes(places).items():
+        assert abs(size - FRACTIONS[name] * len(them)) <= 2 * max(group_sizes)
+
+
+def test_given_split_wins_for_the_whole_group():
+    them = members(10)
+    them[3] = Member("p0003", "p0003", split="test")
+    them.append(Member("again", "p0003"))
+    places = split(them)
+    assert places["p0003"] == places["again"] == "test"
+
+
+def test_two_given_splits_for_one_person_stop():
+    them = [*members(5), Member("a", "g", split="train"), Member("b", "g", split="test")]
+    with pytest.raises(LiversegError, match="one person"):
+        split(them)
+
+
+def given_all(*names: str) -> list[Member]:
+    return [Member(f"p{i}", f"p{i}", split=name) for i, name in enumerate(names)]
+
+
+def test_column_without_test_is_only_warned_of():
+    assignments = split_patients(
+        given_all("train", "train", "validation"), fractions=FRACTIONS, seed=0
+    )
+    assert empty_test(assignments)
+
+
+@pytest.mark.parametrize("names", [("train", "train", "test"), ("validation", "test")])
+def test_column_without_train_or_validation_stops(names):
+    with pytest.raises(LiversegError, match="at least one admitted patient"):
+        split(given_all(*names))
+
+
+def test_two_persons_are_too_few():
+    with pytest.raises(LiversegError, match="three persons"):
+        split(members(2))
+
+
+def test_leak_check_does_not_trust_the_split():
+    them = [Member("a", "a", digests=("d",)), Member("b", "b", digests=("d",)), *members(4)]
+    assignments = split_patients(them, fractions=FRACTIONS, seed=0)
+    torn = [
+        type(one)(one.patient, one.group, {"a": "train", "b": "test"}.get(one.patient, one.split))
+        for one in assignments
+    ]
+    with pytest.raises(LiversegError, match="same person"):
+        assert_no_leak(torn, them)
