@@ -190,6 +190,11 @@ def test_a_missing_slice_is_named(tmp_path: Path):
     assert "instances 2, 5" in found
 
 
+def test_of_three_slices_one_missing_between_is_a_gap(tmp_path: Path):
+    files = write_series(tmp_path, HU[:, :, :4], change=lambda d, k: None if k == 1 else d)
+    assert refusal(files)[0] == "dicom_gap"
+
+
 def test_a_doubled_slice_is_named(tmp_path: Path):
     uid = generate_uid()
     files = write_series(tmp_path / "a", HU, series=uid)

@@ -152,6 +152,21 @@ def test_a_ct_of_itk_keeps_voxels_and_places(tmp_path: Path, suffix: str):
     assert np.array_equal(image.data, HU) and np.allclose(image.affine, affine)
 
 
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_a_damaged_file_of_itk_is_refused(tmp_path: Path, suffix: str, damage: str):
+    source = itk_of(tmp_path / f"ct{suffix}", HU, np.eye(4))
+    content = bytearray(source.read_bytes())
+    if damage == "cut":
+        del content[-100:]
+    else:
+        content[-40] ^= 4
+    source.write_bytes(content)
+    import_image([source], [], tmp_path / "ct.nii.gz", tmp_path / "ct.json")
+    codes = [one["code"] for one in read_json(tmp_path / "ct.json")["findings"]]
+    assert codes == ["ct_unreadable"]
+
+
 def test_a_flipped_nrrd_label_lands_on_its_voxels(case: Case):
     affine = read_image(case.ct).affine
     flip = np.diag([-1.0, 1, -1, 1])

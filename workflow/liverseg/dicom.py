@@ -105,14 +105,14 @@ def read_hu(slices: Sequence[Slice]) -> tuple[NDArray[np.int16], list[Finding]]:
     return hu, findings
 
 
-def read_pixels(path: Path) -> NDArray[Any]:
+def read_pixels(path: Path, part: str = "ct") -> NDArray[Any]:
     """Decode the stored values of a file, whatever its transfer syntax.
 
     Shape (row, column) or (frame, row, column). Raises Rejection where they cannot be decoded;
     the decoder's own words are left out, since they may quote the header.
     """
     quiet()
-    with readable("ct", "pixels that cannot be decoded"):
+    with readable(part, "pixels that cannot be decoded"):
         try:
             return np.asarray(pydicom.dcmread(path).pixel_array)
         except InvalidDicomError:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from workflow.liverseg.findings import Rejection, reject
 
@@ -44,6 +44,7 @@ TAGS = [
 BROKEN = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError,
     MemoryError, RuntimeError, TypeError, ValueError, struct.error, zlib.error,
+    BytesLengthException,
 )  # fmt: skip
 DAMAGED = "named .dcm, but no DICOM object"
 SHEAR_DEGREES = 0.5
@@ -122,7 +123,10 @@ def readable(part: str, found: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except BROKEN as error:
+    except (*BROKEN, OSError) as error:
+        # What the system refuses has a number; pydicom raises OSError for bytes that make no sense.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise Rejection(
             reject(
                 "dicom_unreadable" if part == "ct" else "label_unreadable",
@@ -350,7 +354,8 @@ def _check_directions(slices: Sequence[Slice]) -> None:
 def _check_steps(slices: Sequence[Slice]) -> None:
     heights = np.array([one.height_mm for one in slices])
     steps = np.diff(heights)
-    usual = float(np.median(steps))
+    # The lower median: of two distances, one of which has a gap, the smaller is the usual one.
+    usual = float(np.sort(steps)[(len(steps) - 1) // 2])
     doubled = np.flatnonzero(steps < max(0.01, STEP_TOLERANCE * usual))
     if len(doubled):
         pairs = [f"{slices[i].instance} and {slices[i + 1].instance}" for i in doubled[:5]]

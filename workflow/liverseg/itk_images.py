@@ -1,6 +1,7 @@
 """NRRD and MetaImage files, read by SimpleITK, with the affine turned to RAS."""
 
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from workflow.liverseg.images import Image
 from workflow.liverseg.placing import label_rejection, place
 from workflow.liverseg.structures import value_of
 
+SEGMENT_KEY = r"Segment\d+_(Name|Layer|LabelValue)"
+
 
 def read_itk(path: Path, part: str) -> tuple[NDArray[Any], NDArray[np.float64], dict[str, str]]:
-    """Read voxels (i, j, k) or (i, j, k, layer), the affine to RAS mm, and the file's own keys.
+    """Read voxels (i, j, k) or (i, j, k, layer), the affine to RAS mm, and its segments' keys.
 
     `part` is "ct" or "label", for the Rejection where the file cannot be read as a 3D image.
     """
@@ -25,7 +28,9 @@ def read_itk(path: Path, part: str) -> tuple[NDArray[Any], NDArray[np.float64], 
     reader.SetFileName(str(path))
     try:
         image = reader.Execute()
-    except RuntimeError:
+        if path.suffix.lower() in {".mha", ".mhd"}:
+            _check_stream(path)
+    except (RuntimeError, zlib.error):
         # ITK's message quotes the whole path, which may hold a name.
         raise Rejection(
             reject(
@@ -51,8 +56,22 @@ def read_itk(path: Path, part: str) -> tuple[NDArray[Any], NDArray[np.float64], 
     lps[:3, 3] = image.GetOrigin()
     data = sitk.GetArrayFromImage(image)
     axes = (2, 1, 0, 3) if data.ndim == 4 else (2, 1, 0)
-    keys = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    # Only what names a segment of 3D Slicer: other keys may hold anything, also a person's name.
+    named = [key for key in image.GetMetaDataKeys() if re.fullmatch(SEGMENT_KEY, str(key))]
+    keys = {key: image.GetMetaData(key) for key in named}
     return data.transpose(axes), np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps, keys
+
+
+def _check_stream(path: Path) -> None:
+    """Inflate a compressed MetaImage to its checksum, which MetaIO itself does not look at."""
+    content = path.read_bytes()
+    end = re.search(rb"^ElementDataFile *= *(.+?)\r?\n", content, re.MULTILINE)
+    if end is None or not re.search(rb"^CompressedData *= *True", content[: end.start()], re.M):
+        return
+    if end[1] == b"LOCAL":
+        zlib.decompress(memoryview(content)[end.end() :])
+    else:
+        zlib.decompress((path.parent / end[1].decode(errors="surrogateescape")).read_bytes())
 
 
 def read_ct(path: Path) -> Image:

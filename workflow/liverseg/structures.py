@@ -132,7 +132,7 @@ def _segments(
         names[int(segment.SegmentNumber)] = texts
     known, findings = _known(names, structures)
     kind = str(dataset.get("SegmentationType", "BINARY"))
-    pixels = read_pixels(path)
+    pixels = read_pixels(path, "label")
     pixels = pixels[None] if pixels.ndim == 2 else pixels
     half = float(dataset.get("MaximumFractionalValue", 255)) / 2 if kind == "FRACTIONAL" else 0.0
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
