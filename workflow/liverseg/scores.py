@@ -219,8 +219,8 @@ def distance_scores(surfaces: Surfaces, *, tolerance_mm: float) -> dict[str, flo
     NSD is the share of both surfaces' area that lies within `tolerance_mm` of the other one.
     HD95 is the larger of the two directions' 95th percentiles, each weighted by area; the mean
     surface distance weights all elements of both surfaces by area. Elements sit on the corners of
-    voxels: distances of planes along the axes are exact, those of oblique surfaces up to half a
-    voxel too small.
+    voxels: distances of planes along the axes are exact, those of oblique surfaces about half a
+    voxel too small, as in the original.
     """
     distances = (surfaces.predicted_distances_mm, surfaces.reference_distances_mm)
     areas = (surfaces.predicted_areas_mm2, surfaces.reference_areas_mm2)

@@ -175,7 +175,7 @@ def _splat(parts: Sequence[Part], direction: np.ndarray) -> np.ndarray:
     scale = PIXELS / (2 * radius * 0.9)
     mixes = np.array([[a, b, 4 - a - b] for a in range(5) for b in range(5 - a)]) / 4.0
     for part in sorted(parts, key=lambda part: part.opacity, reverse=True):
-        corners = part.vertices_mm[part.triangles]
+        corners = _split_to(part.vertices_mm[part.triangles], 8.0 / scale)
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         light = normals @ towards / np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
         seen = light > 0
@@ -190,6 +190,20 @@ def _splat(parts: Sequence[Part], direction: np.ndarray) -> np.ndarray:
         shown = (layer > 0)[..., None] * part.opacity
         image = image * (1 - shown) + shown * layer[..., None] * np.array(part.colour)
     return image.astype(np.uint8)
+
+
+def _split_to(corners: np.ndarray, longest: float) -> np.ndarray:
+    """Quarter triangles (n, 3, 3) until none has an edge longer than `longest`."""
+    done = []
+    while len(corners):
+        edges = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2)
+        large = edges.max(axis=1) > longest
+        done.append(corners[~large])
+        a, b, c = corners[large].transpose(1, 0, 2)
+        ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
+        quarters = ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))
+        corners = np.concatenate([np.stack(quarter, axis=1) for quarter in quarters])
+    return np.concatenate(done) if done else corners
 
 
 def _sphere(parts: Sequence[Part]) -> tuple[np.ndarray, float]:

@@ -1,0 +1,116 @@
+"""The mesh and picture scripts, from files to files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import trimesh
+from PIL import Image
+
+from workflow.liverseg.images import write_image
+from workflow.scripts import export_mesh, render_patient, tabulate_features
+
+SETTINGS = {
+    "labels": [{"name": "liver", "values": [1, 2]}, {"name": "tumour", "values": [2]}],
+    "mesh": {
+        "iterations": 30, "pass_band": 0.05, "triangles": 2000, "deviation_mm": None,
+        "one_piece": False,
+    },
+    "pictures": {"window_hu": [-110, 190], "slices": 2},
+}  # fmt: skip
+FORMATS = ("stl", "ply", "obj", "glb")
+AFFINE = np.array([[-2.0, 0, 0, 50], [0, -2.0, 0, 60], [0, 0, 3.0, -400], [0, 0, 0, 1]])
+
+
+def predict(folder: Path, *, tumour: bool, liver: bool = True) -> None:
+    """Write CT, mask and probability of a ball with or without a smaller one in it."""
+    grid = np.indices((24, 24, 16)) - np.array([11.5, 11.5, 7.5])[:, None, None, None]
+    radius = np.sqrt((grid**2).sum(axis=0))
+    classes = (radius < 6).astype(np.uint8) if liver else np.zeros(radius.shape, dtype=np.uint8)
+    if tumour:
+        classes[radius < 3] = 2
+    write_image(folder / "mask.nii.gz", classes, AFFINE)
+    chances = np.stack([classes == 1, classes == 2], axis=3)
+    write_image(
+        folder / "probability.nii.gz", (255 * chances).astype(np.uint8), AFFINE, slope=1 / 255
+    )
+    hu = np.where(radius < 11, 40, -1000) + 60 * (classes > 0) - 30 * (classes > 1)
+    write_image(folder / "ct.nii.gz", hu.astype(np.int16), AFFINE)
+
+
+def export(folder: Path) -> dict:
+    export_mesh.main(
+        image=folder / "ct.nii.gz",
+        mask=folder / "mask.nii.gz",
+        probability=folder / "probability.nii.gz",
+        meshes=[folder / f"{region}.{kind}" for region in ("liver", "tumour") for kind in FORMATS],
+        scene=folder / "scene.glb",
+        record=folder / "mesh.json",
+        patient="p1",
+        model="unet",
+        settings=SETTINGS,
+    )
+    return json.loads((folder / "mesh.json").read_text())
+
+
+def test_each_region_has_its_mesh_and_its_figures(tmp_path: Path):
+    predict(tmp_path, tumour=True)
+    record = export(tmp_path)
+    for region in ("liver", "tumour"):
+        figures = record["regions"][region]
+        mesh = trimesh.load(tmp_path / f"{region}.stl")
+        assert mesh.is_watertight
+        assert mesh.volume / 1000 == pytest.approx(figures["volume_ml"], rel=1e-4)
+        assert figures["volume_ml"] == pytest.approx(figures["mask_volume_ml"], rel=0.01)
+        assert figures["closed_manifold"]
+    assert record["regions"]["tumour"]["features"]["intensity_hu"]["mean"] == pytest.approx(70.0)
+    assert record["regions"]["liver"]["features"]["pieces"]["number"] == 1
+
+
+def test_meshes_stand_where_the_scanner_says(tmp_path: Path):
+    predict(tmp_path, tumour=False)
+    export(tmp_path)
+    # Index 11.5, 11.5, 7.5: RAS 27, 37, -377.5 mm, hence LPS -27, -37.
+    mesh = trimesh.load(tmp_path / "liver.ply")
+    np.testing.assert_allclose(mesh.center_mass, [-27.0, -37.0, -377.5], atol=0.1)
+
+
+def test_an_absent_region_has_valid_empty_files(tmp_path: Path):
+    predict(tmp_path, tumour=False, liver=False)
+    record = export(tmp_path)
+    assert record["regions"]["liver"]["absent"] is True
+    assert record["regions"]["tumour"]["volume_ml"] is None
+    for kind in FORMATS:
+        assert not trimesh.load(tmp_path / f"liver.{kind}").geometry
+
+
+def test_measurements_are_gathered_in_one_table(tmp_path: Path):
+    records = []
+    for patient, tumour in (("a", True), ("b", False)):
+        (tmp_path / patient).mkdir()
+        predict(tmp_path / patient, tumour=tumour)
+        export(tmp_path / patient)
+        records.append(tmp_path / patient / "mesh.json")
+    tabulate_features.main(records, tmp_path / "features.csv")
+    table = pd.read_csv(tmp_path / "features.csv")
+    assert table["region"].tolist() == ["liver", "tumour"] * 2
+    assert table["pieces"].tolist() == [1, 1, 1, 0]
+    assert np.isnan(table["sphericity"].iloc[3])
+
+
+@pytest.mark.parametrize("liver", [True, False])
+def test_three_pictures_are_drawn_also_of_nothing(tmp_path: Path, liver: bool):
+    predict(tmp_path, tumour=False, liver=liver)
+    export(tmp_path)
+    pictures = {name: tmp_path / f"{name}.png" for name in ("overlay", "projection", "surface")}
+    render_patient.main(
+        image=tmp_path / "ct.nii.gz",
+        mask=tmp_path / "mask.nii.gz",
+        meshes=[tmp_path / "liver.ply", tmp_path / "tumour.ply"],
+        settings=SETTINGS,
+        **pictures,
+    )
+    for path in pictures.values():
+        assert np.asarray(Image.open(path).convert("L")).std() > 5
