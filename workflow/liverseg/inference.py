@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from workflow.liverseg.devices import Compute
 from workflow.liverseg.errors import fault
@@ -28,7 +29,7 @@ class NetworkPredictor:
     def __init__(
         self, network: nn.Module, compute: Compute, flips: Sequence[tuple[int, ...]] = ((),)
     ) -> None:
-        self.network = compute.place_network(network.eval())
+        self.network = compute.place_network(fold_batch_norms(network.eval()))
         self.compute = compute
         self.flips = tuple(flips)
 
@@ -54,6 +55,23 @@ class NetworkPredictor:
             probability = torch.softmax(logits, dim=1)[:, 1:]
         probability = probability.flip(dims) if dims else probability
         return probability.cpu().contiguous()
+
+
+def fold_batch_norms(network: nn.Module) -> nn.Module:
+    """Fold each batch norm that directly follows a convolution into it; equal up to rounding.
+
+    In place, for a network in evaluation mode: an eighth to a fifth of a narrow network's time
+    goes into passes over memory that this spares.
+    """
+    for block in network.modules():
+        if not isinstance(block, nn.Sequential):
+            continue
+        for index in range(len(block) - 1):
+            convolution, norm = block[index], block[index + 1]
+            if isinstance(convolution, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d):
+                block[index] = fuse_conv_bn_eval(convolution, norm)
+                block[index + 1] = nn.Identity()
+    return network
 
 
 def flips_over(axes: Sequence[str]) -> tuple[tuple[int, ...], ...]:

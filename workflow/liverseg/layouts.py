@@ -1,8 +1,9 @@
 """Recognise how a folder of CTs is laid out and list its pairs, by id and never by order.
 
-Four layouts are known: LiTS (`volume-N.nii`, `segmentation-N.nii`), Medical Segmentation
-Decathlon (`dataset.json`, `imagesTr`, `labelsTr`, `imagesTs`), nnU-Net raw (`*_0000.nii.gz`), and
-one folder a patient. Only names are looked at: a listing must stay cheap, since every job lists.
+Five layouts are known: LiTS (`volume-N.nii`, `segmentation-N.nii`), Medical Segmentation
+Decathlon (`dataset.json`, `imagesTr`, `labelsTr`, `imagesTs`), nnU-Net raw (`*_0000.nii.gz`),
+one folder a patient, and CTs without labels side by side. Only names are looked at: a listing must
+stay cheap, since every job lists.
 """
 
 import hashlib
@@ -95,7 +96,7 @@ def _walk(folder: Path) -> tuple[list[Path], int]:
 def read_folder(folder: Path) -> Listing | None:
     """List a folder's patients, or return None where no layout is recognised."""
     files, skipped = _walk(folder)
-    for layout in (_decathlon, _nnunet, _lits, _folders):
+    for layout in (_decathlon, _nnunet, _lits, _folders, _bare):
         listing = layout(folder, files)
         if listing is not None:
             return Listing(
@@ -186,6 +187,15 @@ def _folders(folder: Path, files: list[Path]) -> Listing | None:
     if not entries and not unclear:
         return None
     return Listing("folders", tuple(entries), tuple(lone), 0, tuple(unclear))
+
+
+def _bare(folder: Path, files: list[Path]) -> Listing | None:
+    """Images side by side and nothing that is named like a label: CTs to predict."""
+    images = list(_in(folder, files))
+    words = {word for path in images for word in re.split(r"[^a-z]+", stem(path.name).lower())}
+    if not images or words & {*LABEL_NAMES, "labelled", "gt", "groundtruth"}:
+        return None
+    return _pairs("bare", [(pseudonym(stem(path.name)), path) for path in images], [])
 
 
 def _one_folder(patient: str, files: list[Path]) -> Entry | None:

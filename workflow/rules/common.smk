@@ -20,6 +20,7 @@ from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.machine import gpus_here
 from workflow.liverseg.patients import Cohort, read_cohort
+from workflow.liverseg.released import read_released
 from workflow.liverseg.run_notes import RunNotes
 from workflow.liverseg.space import space_note
 from workflow.liverseg.spacings import respaced
@@ -36,6 +37,20 @@ def checked_config():
 
 
 CONFIG = checked_config()
+
+
+def released_here():
+    """The released model that takes the place of training, or None."""
+    folder = CONFIG["released_model"]
+    try:
+        return None if folder is None else read_released(Path(folder))
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
+
+
+RELEASED = released_here()
+if RELEASED:
+    CONFIG = RELEASED.over(CONFIG)
 
 
 def cohort_here():
@@ -107,7 +122,9 @@ def patients_in(*splits):
 
 
 def predicted():
-    """Names of the patients that the configuration wants predicted."""
+    """Names of the patients that the configuration wants predicted; a released model's: all."""
+    if RELEASED:
+        return patients_in("train", "validation", "test", "predict")
     return patients_in(*CONFIG["prediction"]["splits"])
 
 
@@ -195,3 +212,18 @@ def training_chunks(pattern):
         return expand(pattern, patient=patients_in("train"))
 
     return files
+
+
+def model_weights(wildcards):
+    """The weights that predict together: of one model, or of each fold of a released ensemble."""
+    return model_parts(wildcards.model, "model.safetensors")
+
+
+def model_cards(wildcards):
+    """The cards of these weights, in the same order."""
+    return model_parts(wildcards.model, "model.json")
+
+
+def model_parts(model, name):
+    parts = RELEASED.parts if RELEASED else ("",)
+    return [f"results/models/{model}/{part}{name}" for part in parts]

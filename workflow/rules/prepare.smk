@@ -15,12 +15,12 @@ rule prepare_volume:
         "results/benchmarks/prepare_volume/{patient}.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        settings=settings("volumes", "labels"),
-        code=code_digest("prepare_volume"),
     resources:
         mem_mb=6000,
         runtime=20,
+    params:
+        settings=settings("volumes", "labels"),
+        code=code_digest("prepare_volume"),
     script:
         "../scripts/prepare_volume.py"
 
@@ -39,12 +39,12 @@ rule cut_chunks:
         "results/benchmarks/cut_chunks/{patient}.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        settings=settings("chunks"),
-        code=code_digest("cut_chunks"),
     resources:
         mem_mb=4000,
         runtime=10,
+    params:
+        settings=settings("chunks"),
+        code=code_digest("cut_chunks"),
     script:
         "../scripts/cut_chunks.py"
 
@@ -61,11 +61,11 @@ rule filter_chunks:
         "results/benchmarks/filter_chunks/{patient}.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        settings=settings("filter"),
-        code=code_digest("filter_chunks"),
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        settings=settings("filter"),
+        code=code_digest("filter_chunks"),
     script:
         "../scripts/filter_chunks.py"

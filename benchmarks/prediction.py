@@ -1,0 +1,182 @@
+"""Prediction side by side with MONAI: seconds, peak memory and agreement of the masks.
+
+    python benchmarks/prediction.py --model results/models/unet3d-narrow
+    python benchmarks/prediction.py --model results/models/unet3d-narrow --slices 987 --only slabs
+
+Every contender runs in a process of its own, from the CT on disk to the mask on disk, with the
+same network, windows, overlap and threads:
+
+liverseg   the rule's own main(): slabs, body crop, empty windows skipped, bfloat16 where the
+           machine computes it, batch norms folded
+at_once    the same with one slab for the whole CT, to show that slabs change no voxel
+monai      LoadImaged … Spacingd … sliding_window_inference (Gaussian) and Invertd, float32
+
+The CT is a phantom of 512×512×300; more slices repeat it, mirrored in turn.
+"""
+
+import argparse
+import functools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+CONTENDERS = ("liverseg", "at_once", "monai")
+PHANTOM = {"seed": 5, "short": [], "damaged": [], "noise_hu": [12, 12]}
+
+
+def main() -> None:
+    """Run the contenders and print a table."""
+    options = arguments()
+    if options.contender:
+        run_contender(options)
+        return
+    ct = options.ct or make_ct(options.work, options.slices)
+    wanted = {"all": CONTENDERS, "pair": ("liverseg", "monai"), "slabs": ("liverseg", "at_once")}
+    rows = [measure(name, ct, options) for name in wanted[options.only]]
+    print(f"{'':10}{'seconds':>9}{'peak GB':>9}{'Dice with the first':>21}{'faster than it':>16}")
+    for name, seconds, gigabytes, mask in rows:
+        dice = dice_of(rows[0][3], mask)
+        ratio = rows[0][1] / seconds
+        print(f"{name:10}{seconds:9.1f}{gigabytes:9.2f}{dice:21.6f}{ratio:16.2f}")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, required=True, help="folder with model.safetensors")
+    parser.add_argument("--ct", type=Path, help="a CT of your own instead of the phantom")
+    parser.add_argument("--slices", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--overlap", type=float, default=0.5)
+    parser.add_argument("--only", choices=("all", "pair", "slabs"), default="pair")
+    parser.add_argument("--work", type=Path, default=Path("results/benchmarks/prediction"))
+    parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def make_ct(work: Path, n_slices: int) -> Path:
+    """The phantom CT, kept between runs; some minutes the first time."""
+    from workflow.liverseg.images import read_image, write_image
+    from workflow.liverseg.phantoms import make_phantom
+
+    base, path = work / "ct-300.nii.gz", work / f"ct-{n_slices}.nii.gz"
+    if not base.exists():
+        size = {"in_plane_pixels": [512, 512], "slices": [300, 300]}
+        phantom = make_phantom("phantom-03", PHANTOM | size)
+        write_image(base, phantom.hu, phantom.affine)
+    if not path.exists():
+        import numpy as np
+
+        image = read_image(base, None)
+        order = np.concatenate([np.arange(300), np.arange(300)[::-1]])
+        stack = image.data[:, :, np.resize(order, n_slices)]
+        write_image(path, np.asfortranarray(stack), image.affine)
+    return path
+
+
+def measure(name: str, ct: Path, options: argparse.Namespace) -> tuple[str, float, float, Path]:
+    """Run one contender in a process of its own: name, seconds, peak GB of memory, its mask."""
+    place = options.work / name
+    place.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, __file__, "--contender", name, "--ct", ct, "--work", place]
+    command += ["--model", options.model, "--threads", options.threads]
+    command += ["--overlap", options.overlap]
+    start = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command])
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"{name} failed")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return name, seconds, usage.ru_maxrss * unit / 1e9, place / "mask.nii.gz"
+
+
+def dice_of(first: Path, second: Path) -> float:
+    """Dice of two masks' foreground."""
+    from workflow.liverseg.images import read_image
+
+    a, b = (read_image(path, None).data > 0 for path in (first, second))
+    return float(2 * (a & b).sum() / max(1, a.sum() + b.sum()))
+
+
+def run_contender(options: argparse.Namespace) -> None:
+    """What the measured process does."""
+    if options.contender == "monai":
+        predict_with_monai(options)
+        return
+    import workflow.scripts.predict_patient as script
+    from workflow.liverseg.settings import check, read_config
+
+    how = check(read_config(ROOT / "config/config.yaml"))["prediction"]
+    how |= {"threads": options.threads, "overlap": options.overlap}
+    if options.contender == "at_once":
+        script.predict = functools.partial(script.predict, slab=1 << 20)
+    names = ("mask", "masked_ct", "probability")
+    places: dict[str, Any] = {name: options.work / f"{name}.nii.gz" for name in names}
+    script.main(
+        image=options.ct,
+        weights=options.model / "model.safetensors",
+        card=options.model / "model.json",
+        record=options.work / "prediction.json",
+        patient="benchmark",
+        settings={"prediction": how},
+        **places,
+    )
+
+
+def predict_with_monai(options: argparse.Namespace) -> None:
+    """MONAI's usual way: transforms, sliding windows in float32, Invertd on the probabilities."""
+    import numpy as np
+    import torch
+    from monai.inferers import sliding_window_inference
+    from monai.transforms import Invertd
+
+    from workflow.liverseg.images import write_image
+    from workflow.liverseg.model_files import load_model
+
+    torch.set_num_threads(options.threads)
+    files = (options.model / "model.safetensors", options.model / "model.json")
+    network, card = load_model(*files)
+    before = monai_transforms(card.preprocessing)
+    with torch.inference_mode():
+        data = before({"image": options.ct})
+        logits = sliding_window_inference(
+            data["image"][None], card.patch, 1, network, overlap=options.overlap, mode="gaussian"
+        )
+        data["probability"] = torch.softmax(logits[0], dim=0)
+        after = Invertd("probability", before, orig_keys="image", nearest_interp=False)
+        probability = after(data)["probability"]
+        mask = probability.argmax(dim=0).numpy().astype(np.uint8)
+    affine = data["image"].meta["original_affine"]
+    write_image(options.work / "mask.nii.gz", mask, np.asarray(affine))
+
+
+def monai_transforms(volumes: dict[str, Any]) -> Any:
+    """The config's `volumes` in MONAI's words."""
+    from monai import transforms
+
+    low, high = volumes["window_hu"]
+    steps: list[Any] = [
+        transforms.LoadImaged("image", image_only=True, ensure_channel_first=True),
+        transforms.Orientationd("image", axcodes="RAS", labels=None),
+    ]
+    spacing = volumes["spacing_mm"]
+    if spacing is not None:
+        spacing = spacing if isinstance(spacing, list) else [spacing] * 3
+        pixdim = [side or float("nan") for side in spacing]
+        steps.append(transforms.Spacingd("image", pixdim=pixdim, mode="bilinear"))
+    steps.append(transforms.ScaleIntensityRanged("image", low, high, 0, 1, clip=True))
+    size = [*volumes["in_plane"].get("size", []), -1]
+    if volumes["in_plane"]["mode"] == "crop_pad":
+        steps.append(transforms.ResizeWithPadOrCropd("image", spatial_size=size))
+    if volumes["in_plane"]["mode"] == "resize":
+        steps.append(transforms.Resized("image", spatial_size=size, mode="trilinear"))
+    return transforms.Compose(steps)
+
+
+if __name__ == "__main__":
+    main()

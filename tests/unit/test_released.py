@@ -1,0 +1,85 @@
+"""A released model's folder: what it holds, and what it puts in the place of training."""
+
+import pytest
+
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.files import write_json
+from workflow.liverseg.layouts import read_folder
+from workflow.liverseg.released import read_released
+from workflow.liverseg.splitting import Member, split_patients
+
+CARD = {
+    "name": "narrow",
+    "labels": [{"name": "liver", "values": [1]}],
+    "architecture": {"network": "unet3d"},
+}
+
+
+def release(folder, *parts, card=CARD):
+    for part in parts or ("",):
+        write_json(folder / part / "model.json", card)
+        (folder / part / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def test_one_model(tmp_path):
+    released = read_released(release(tmp_path))
+    assert (released.name, released.parts) == ("narrow", ("",))
+    assert set(released.files()) == {"model.safetensors", "model.json"}
+    assert released.history() == []
+
+
+def test_folds_in_their_order_with_a_card_to_show(tmp_path):
+    released = read_released(release(tmp_path, *(f"fold-{k}" for k in range(11))))
+    assert released.parts == tuple(f"fold-{k}/" for k in range(11))
+    assert released.files()["model.json"] == str(tmp_path / "fold-0/model.json")
+    assert released.files()["fold-10/model.safetensors"].endswith("fold-10/model.safetensors")
+
+
+def test_configuration_is_the_models_own(tmp_path):
+    config = {"labels": [], "models": {"a": {}}, "train": ["a"], "split": {"seed": 3, "train": 0.7}}
+    over = read_released(release(tmp_path)).over(config)
+    assert over["labels"] == CARD["labels"]
+    assert over["train"] == ["narrow"]
+    assert over["split"] == {"seed": 3, "train": 0, "validation": 0, "test": 1}
+
+
+def test_missing_weights_are_named(tmp_path):
+    release(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(LiversegError, match=r"no model\.safetensors"):
+        read_released(tmp_path)
+
+
+@pytest.mark.parametrize("card", [{}, [], {**CARD, "name": "two words"}])
+def test_card_that_is_none_is_refused(tmp_path, card):
+    with pytest.raises(LiversegError):
+        read_released(release(tmp_path, card=card))
+
+
+def test_nothing_need_be_trained_on_with_a_released_model():
+    fractions = {"train": 0, "validation": 0, "test": 1}
+    unlabelled = Member(patient="a", group="a", labelled=False, split=None, digests=())
+    labelled = Member(patient="b", group="b", labelled=True, split=None, digests=())
+    splits = {
+        one.patient: one.split
+        for one in split_patients([unlabelled, labelled], fractions=fractions, seed=0)
+    }
+    assert splits == {"a": "predict", "b": "test"}
+    assert split_patients([unlabelled], fractions=fractions, seed=0)[0].split == "predict"
+
+
+def test_cts_side_by_side_are_patients_to_predict(tmp_path):
+    for name in ("one.nii.gz", "two.nii"):
+        (tmp_path / name).touch()
+    listing = read_folder(tmp_path)
+    assert {entry.patient: entry.label_sources for entry in listing.entries} == {
+        "one": (),
+        "two": (),
+    }
+
+
+def test_what_is_named_like_a_label_is_not_taken_for_a_ct(tmp_path):
+    for name in ("one.nii.gz", "one_label.nii.gz"):
+        (tmp_path / name).touch()
+    assert read_folder(tmp_path) is None

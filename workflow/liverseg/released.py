@@ -1,0 +1,93 @@
+"""A released model: a folder that holds weights and card, applied to new patients as it is."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow.liverseg.errors import fault
+from workflow.liverseg.files import read_json
+
+WEIGHTS, CARD, HISTORY = "model.safetensors", "model.json", "history.csv"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Released:
+    """Where a released model lies, and what the workflow must know of it.
+
+    parts: `("",)` for one model, `("fold-0/", "fold-1/", …)` for an ensemble of folds.
+    """
+
+    folder: Path
+    parts: tuple[str, ...]
+    name: str
+    labels: list[dict[str, Any]]
+    architecture: dict[str, Any]
+
+    def files(self) -> dict[str, str]:
+        """From each file below `results/models/NAME/` to the released file that it is taken from.
+
+        An ensemble has the card of its first fold beside the folds, for those who show it.
+        """
+        wanted = [f"{part}{name}" for part in self.parts for name in (WEIGHTS, CARD)]
+        files = {name: str(self.folder / name) for name in wanted}
+        return files | {CARD: str(self.folder / f"{self.parts[0]}{CARD}")}
+
+    def history(self) -> list[str]:
+        """The training history, where the release has one."""
+        path = self.folder / HISTORY
+        return [str(path)] if path.is_file() else []
+
+    def over(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The configuration with this model in the place of those to train.
+
+        Labels are the model's own. Patients with a label are all there to test on.
+        """
+        split = dict(config["split"]) | {"train": 0, "validation": 0, "test": 1}
+        return config | {
+            "labels": self.labels,
+            "models": {self.name: self.architecture},
+            "train": [self.name],
+            "split": split,
+        }
+
+
+def read_released(folder: Path) -> Released:
+    """Find out what a released folder holds; only the card is opened, so that parsing is quick.
+
+    LiversegError where weights or card are missing, or the card is none.
+    """
+    folds = sorted(
+        (path for path in folder.glob("fold-*") if path.is_dir()),
+        key=lambda path: (len(path.name), path.name),
+    )
+    parts = tuple(f"{path.name}/" for path in folds) or ("",)
+    missing = [
+        f"{part}{name}"
+        for part in parts
+        for name in (WEIGHTS, CARD)
+        if not (folder / f"{part}{name}").is_file()
+    ]
+    if missing:
+        raise fault(
+            file=folder,
+            expected=f"`released_model`: a folder with {WEIGHTS} and {CARD}, or with fold-0, …",
+            found=f"no {', '.join(missing)}",
+            remedy="give the folder of one model, such as results/models/NAME of another run",
+        )
+    path = folder / f"{parts[0]}{CARD}"
+    try:
+        card = read_json(path)
+        name, labels, architecture = card["name"], card["labels"], card["architecture"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise fault(
+            file=path,
+            found=f"no model card: {type(error).__name__}",
+            remedy="fetch the model again",
+        ) from error
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise fault(
+            file=path, found=f"the name {name!r}", remedy="give the model a name without blanks"
+        )
+    return Released(folder, parts, name, labels, architecture)
