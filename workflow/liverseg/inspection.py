@@ -89,7 +89,9 @@ def _inspect_ct(path: Path, record: Record, settings: Mapping) -> Volume:
     record.parts["intensities"] = intensities.describe(measured)
     record.parts["ct"] = {"voxel_digest": measured.digest}
     record.findings += intensities.judge(measured)
-    record.findings += slice_order.judge(measured.thumbs)
+    record.findings += slice_order.judge(
+        slice_order.thumbs_along(volume, slice_axis(volume.header.affine))
+    )
     return volume
 
 

@@ -13,7 +13,6 @@ from workflow.liverseg.findings import Finding, reject, warn
 from workflow.liverseg.nifti_stream import Volume
 
 LOWEST, HIGHEST = -32768, 32767
-THUMB = 24  # slices are compared as pictures of about this many rows and columns
 # ASSUME what a CT scanner can store: 12 bits from -1024, with room for metal and extended scales.
 PLAUSIBLE_HU = (-1100, 3100)
 AIR_HU = (-1100, -700)
@@ -26,16 +25,12 @@ PICTURE_BINS = np.arange(-1100, 1601, 50)
 
 @dataclass(frozen=True)
 class Intensities:
-    """Counts of each HU from -32768 to 32767, the digest of the voxels, and small slices.
-
-    `thumbs` is `(slices, pixels)` float32, mean-free HU of every slice, for the order check.
-    """
+    """Counts of each HU from -32768 to 32767, the true ends, and the digest of the voxels."""
 
     counts: np.ndarray
     lowest: float
     highest: float
     digest: str
-    thumbs: np.ndarray
 
     def share(self, low: float, high: float) -> float:
         """Fraction of all voxels from `low` to `high` HU, both included."""
@@ -55,9 +50,7 @@ def measure(volume: Volume) -> Intensities:
     extent = voxels.shape
     counts = np.zeros(HIGHEST - LOWEST + 1, dtype=np.int64)
     profiles = [np.zeros(n, dtype=np.int64) for n in extent]
-    thumbs = []
     lowest, highest = np.inf, -np.inf
-    steps = tuple(max(1, n // THUMB) for n in extent[:2])
     for k in range(extent[2]):
         hu, low, high = _whole_hu(voxels[:, :, k], header.slope, header.inter)
         lowest, highest = min(lowest, low), max(highest, high)
@@ -68,11 +61,7 @@ def measure(volume: Volume) -> Intensities:
         profiles[0] += hu.sum(axis=1, dtype=np.int64)
         profiles[1] += columns
         profiles[2][k] = columns.sum()
-        thumbs.append(np.clip(hu[:: steps[0], :: steps[1]], -200, 300).ravel())
-    small = np.asarray(thumbs, dtype=np.float32)
-    small -= small.mean(axis=1)[:, None]
-    digest = _digest(extent, counts, profiles)
-    return Intensities(counts, lowest, highest, digest, small)
+    return Intensities(counts, lowest, highest, _digest(extent, counts, profiles))
 
 
 def _whole_hu(stored: np.ndarray, slope: float, inter: float) -> tuple[np.ndarray, float, float]:

@@ -98,6 +98,8 @@ DATATYPES = {
 NOT_SCALAR = {1: "binary", 32: "complex", 128: "RGB", 1536: "float128", 1792: "complex"}
 NOT_SCALAR |= {2048: "complex", 2304: "RGBA"}
 MAX_VOXELS = 1_500_000_000
+# A quaternion in float32 gives angles near 180 degrees to the root of its precision, in radians.
+QUATERNION_PRECISION = 4e-4
 KNOWN_CODES = range(0, 6)
 UNITS_TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 
@@ -289,11 +291,12 @@ def _affine(
     qform = _qform(fields, spacing, part) if int(fields["qform_code"]) > 0 else None
     if sform is not None and qform is not None:
         corners = _corner_distance(sform, qform, shape)
-        if corners > 0.1 * float(spacing.min()):
+        extent_mm = float(np.linalg.norm(spacing * [*shape, 1, 1, 1][:3]))
+        if corners > 0.02 * float(spacing.min()) + QUATERNION_PRECISION * extent_mm:
             findings.append(_forms_differ(part, corners))
     if sform is not None:
         norms = np.linalg.norm(sform[:3, :3], axis=0)
-        if not np.allclose(norms, spacing, rtol=0.02):
+        if not np.allclose(norms, spacing, rtol=0.005):
             findings.append(_spacing_differs(part, spacing, norms))
         return sform, "sform"
     if qform is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from workflow.liverseg.findings import Finding, Rejection, reject, warn
 from workflow.liverseg.nifti_header import Header, header_size, not_nifti, parse_header
@@ -60,7 +60,7 @@ def read_volume(path: Path, part: str) -> Volume:
     try:
         with path.open("rb", buffering=0) as stream:
             return _read(stream, path.name.lower(), part)
-    except (gzip.BadGzipFile, zlib.error) as error:
+    except (gzip.BadGzipFile, zlib.error, igzip_lib.IsalError) as error:
         raise Rejection(_damaged(part, _plain(error))) from error
     except EOFError as error:
         raise Rejection(_truncated(part, "a gzip stream that ends too early")) from error

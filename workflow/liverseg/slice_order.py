@@ -3,8 +3,23 @@
 import numpy as np
 
 from workflow.liverseg.findings import Finding, reject, warn
+from workflow.liverseg.nifti_stream import Volume
 
 LEAST_SLICES = 8
+THUMB = 24  # slices are compared as pictures of about this many rows and columns
+
+
+def thumbs_along(volume: Volume, axis: int) -> np.ndarray:
+    """Return small mean-free pictures of the slices across a storage axis, `(slices, pixels)`.
+
+    HU between -200 and 300, so that neither metal nor the air outside decides.
+    """
+    header = volume.header
+    steps = [slice(None, None, max(1, n // THUMB)) for n in volume.voxels.shape]
+    steps[axis] = slice(None)
+    small = np.moveaxis(volume.voxels[tuple(steps)], axis, 0).astype(np.float32)
+    hu = np.clip(small * header.slope + header.inter, -200, 300).reshape(len(small), -1)
+    return hu - hu.mean(axis=1)[:, None]
 
 
 def likeness(thumbs: np.ndarray) -> np.ndarray:
@@ -45,7 +60,10 @@ def jumps(thumbs: np.ndarray) -> list[int]:
 
 
 def judge(thumbs: np.ndarray) -> list[Finding]:
-    """Reject a volume whose slices along k are not in order; warn where some seem to be missing."""
+    """Reject a volume whose slices are not in order; warn where some seem to be missing.
+
+    Only slices across the body tell: from side to side one half of the body mirrors the other.
+    """
     if len(thumbs) < LEAST_SLICES:
         return []
     wrong = misplaced(thumbs)
