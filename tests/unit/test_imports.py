@@ -10,7 +10,8 @@ from pydicom.uid import generate_uid
 from tests.dicom_files import PERSON, hu_volume, write_rtstruct, write_seg, write_series
 from workflow.liverseg.files import read_json
 from workflow.liverseg.images import read_image, write_image
-from workflow.liverseg.imports import import_image, import_label, with_imports
+from workflow.liverseg.import_records import with_imports
+from workflow.liverseg.imports import import_image, import_label
 from workflow.liverseg.placing import fill_polygons
 
 HU = hu_volume()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from workflow.liverseg.files import read_json, whole, write_json
-from workflow.liverseg.findings import Finding, Rejection, finding_from_json, reject, worst
+from workflow.liverseg.findings import Finding, Rejection, reject, worst
 from workflow.liverseg.images import Image, read_header, write_image
 
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -75,30 +75,6 @@ def import_label(
         findings = [rejection.finding]
         _refuse(label)
     _write_record(record, content, findings)
-
-
-def with_imports(record: dict[str, Any], import_records: Sequence[Path]) -> dict[str, Any]:
-    """Return an inspection's record with what the imports of the patient found.
-
-    What could not be imported is an empty file: then the import's own finding says why, and
-    what the inspection found about the empty file is left out.
-    """
-    imports = [read_json(path) for path in import_records]
-    if not imports:
-        return record
-    findings = [finding_from_json(one) for found in imports for one in found["findings"]]
-    refused = any(finding.verdict == "reject" for finding in findings)
-    if not refused:
-        findings += [finding_from_json(one) for one in record["findings"]]
-    return {
-        **record,
-        "verdict": worst(findings),
-        "imported": [
-            {key: value for key, value in found.items() if key not in ("verdict", "findings")}
-            for found in imports
-        ],
-        "findings": [finding.to_json() for finding in findings],
-    }
 
 
 def _is_itk(sources: Sequence[Path]) -> bool:

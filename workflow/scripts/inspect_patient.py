@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from workflow.liverseg.files import write_json
-from workflow.liverseg.imports import with_imports
+from workflow.liverseg.import_records import with_imports
 from workflow.liverseg.inspection import inspect
 from workflow.liverseg.labels import LabelMap
 

@@ -1,0 +1,32 @@
+"""What the inspection takes over from the imports; apart, so that it need not read an image."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow.liverseg.files import read_json
+from workflow.liverseg.findings import finding_from_json, worst
+
+
+def with_imports(record: dict[str, Any], import_records: Sequence[Path]) -> dict[str, Any]:
+    """Return an inspection's record with what the imports of the patient found.
+
+    What could not be imported is an empty file: then the import's own finding says why, and
+    what the inspection found about the empty file is left out.
+    """
+    imports = [read_json(path) for path in import_records]
+    if not imports:
+        return record
+    findings = [finding_from_json(one) for found in imports for one in found["findings"]]
+    refused = any(finding.verdict == "reject" for finding in findings)
+    if not refused:
+        findings += [finding_from_json(one) for one in record["findings"]]
+    return {
+        **record,
+        "verdict": worst(findings),
+        "imported": [
+            {key: value for key, value in found.items() if key not in ("verdict", "findings")}
+            for found in imports
+        ],
+        "findings": [finding.to_json() for finding in findings],
+    }
