@@ -148,13 +148,13 @@ def write_records(root: Path, *, patients: int = 8, model: str = "unet") -> Sour
     for index, (name, its_split) in enumerate(shown):
         predictions.append(results / "predictions" / model / name / "prediction.json")
         light = ("green", "yellow", "red")[index % 3]
+        checks = [{"name": "volume", "light": light, "reason": f"the volume is {HOSTILE}"}]
         reasons = [] if light == "green" else [f"mask touches the border {HOSTILE}"]
         write_json(
             predictions[-1],
             {
                 "patient": name,
-                "light": light,
-                "reasons": reasons,
+                "confidence": {"light": light, "reasons": reasons, "checks": checks},
                 "volume_ml": {"liver": 1400.0 + 31 * index},
             },
         )

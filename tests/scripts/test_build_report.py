@@ -43,7 +43,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         "saves 0.8 of 1.5 MB",
         "0.958 [0.948, 0.968]",
         "Agreement of volumes",
-        "SHA-256 of 8 patients",
+        "SHA-256 of the CTs of 8 patients",
     ],
 )
 def test_the_page_shows(page: str, words: str) -> None:

@@ -1,62 +1,32 @@
 """Turns the records of a run into what the page's template shows."""
 
-import json
+import importlib.metadata
 import math
+import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from workflow.liverseg import report_charts as charts
+from workflow.liverseg.report_cards import (
+    METRICS,
+    card,
+    confidence_of,
+    light_of,
+    pretty,
+    regions_of,
+    show,
+    table_row,
+)
 from workflow.liverseg.report_inputs import Case, Model, Record, Run, number
 from workflow.liverseg.report_template import fill
 
-SPLITS = ("train", "validation", "test", "predict")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A score as the page shows it: its key in the records, name, unit and decimals."""
-
-    key: str
-    name: str
-    unit: str = ""
-    decimals: int = 3
-
-
-@dataclass(frozen=True)
-class Light:
-    """A traffic light: shape and word say the same as the colour, for those who don't see it."""
-
-    level: str
-    word: str
-    rank: int
-
-
-METRICS = (
-    Metric("dice", "Dice"),
-    Metric("iou", "IoU"),
-    Metric("precision", "Precision"),
-    Metric("recall", "Recall"),
-    Metric("specificity", "Specificity", decimals=4),
-    Metric("nsd", "Surface Dice (NSD)"),
-    Metric("hd95_mm", "HD95", "mm", 1),
-    Metric("mean_surface_distance_mm", "Mean surface distance", "mm", 2),
-    Metric("predicted_ml", "Volume, predicted", "ml", 0),
-    Metric("reference_ml", "Volume, reference", "ml", 0),
-    Metric("volume_error_ml", "Volume error", "ml", 1),
-    Metric("volume_error_percent", "Volume error", "%", 1),
-)
 CHARTED = ("dice", "nsd", "hd95_mm", "volume_error_percent")
 SUMMARISED = ("dice", "nsd", "hd95_mm", "absolute_volume_error_percent")
-LIGHTS = {
-    "green": Light("green", "plausible", 2),
-    "yellow": Light("amber", "check", 1),
-    "red": Light("red", "do not trust", 0),
-}
-NO_LIGHT = Light("none", "not rated", 3)
+PACKAGES = ("snakemake", "torch", "monai", "nibabel", "numpy", "scipy", "pandas", "vedo", "vtk")
+SPLITS = ("train", "validation", "test", "predict")
 
 
 def render(run: Run, settings: Mapping[str, Any]) -> str:
@@ -86,84 +56,16 @@ def render(run: Run, settings: Mapping[str, Any]) -> str:
             "steps": run.steps,
             "settings": {name: pretty(value) for name, value in settings.items()},
             "digests": digests(run),
+            "metrics": [metric for metric in METRICS if metric.meaning],
+            "findings": findings(run),
+            "versions": versions(),
         },
     )
 
 
-def light_of(case: Case) -> Light:
-    """The traffic light of a prediction; a step that gives none leaves the case unrated."""
-    return LIGHTS.get(str(case.prediction.get("light", "")), NO_LIGHT)
-
-
-def reasons_of(case: Case) -> list[str]:
-    """Why the light is not green, in words."""
-    return [str(reason) for reason in case.prediction.get("reasons", [])]
-
-
-def regions_of(case: Case) -> list[str]:
-    """Names of the regions that were predicted for a case."""
-    return list(case.prediction.get("volume_ml", {}))
-
-
-def volume_ml(case: Case, region: str) -> float:
-    """Predicted volume of a region's mask (ml); NaN if no step measured it."""
-    return number(case.prediction.get("volume_ml", {}), region)
-
-
-def show(value: float, decimals: int, unit: str = "") -> str:
-    """A number for readers; a dash where there is none."""
-    if not math.isfinite(value):
-        return "–"
-    text = f"{value:.{decimals}f}".replace("-", "−")
-    return f"{text} {unit}" if unit else text
-
-
-def table_row(case: Case, region: str) -> dict[str, Any]:
-    """One row of the table of patients: text to read and a number to sort by, for each column."""
-    scores = case.scores.get("regions", {}).get(region, {})
-    light = light_of(case)
-    cells = [
-        _cell(volume_ml(case, region), 0),
-        _cell(number(scores, "reference_ml"), 0),
-        _cell(number(scores, "volume_error_percent"), 1),
-        _cell(number(scores, "dice"), 3),
-        _cell(number(scores, "nsd"), 3),
-        _cell(number(scores, "hd95_mm"), 1),
-    ]
-    return {"case": case, "light": light, "cells": cells, "reasons": reasons_of(case)}
-
-
-def card(case: Case, run: Run) -> dict[str, Any]:
-    """What the page says of one patient under one model, beside the pictures."""
-    scored = case.scores.get("regions", {})
-    shown = [
-        {
-            "metric": metric,
-            "values": [
-                show(number(r, metric.key), metric.decimals, metric.unit) for r in scored.values()
-            ],
-        }
-        for metric in METRICS
-    ]
-    return {
-        "case": case,
-        "light": light_of(case),
-        "reasons": reasons_of(case),
-        "regions": list(scored),
-        "scores": shown if scored else [],
-        "surfaces": [_surface(name, r) for name, r in case.mesh.get("regions", {}).items()],
-        "findings": [
-            finding
-            for finding in run.inspections.get(case.patient, {}).get("findings", [])
-            if isinstance(finding, Mapping)
-        ],
-        "cleaning": pretty(case.prediction.get("clean_up", {})),
-    }
-
-
 def tiles(run: Run, region: str) -> list[dict[str, str]]:
     """The figures at the top of the page."""
-    lights = Counter(light_of(case).word for case in run.cases)
+    lights = Counter(light_of(confidence_of(case)).word for case in run.cases)
     found = [
         {"name": "patients admitted", "value": str(len(run.cohort)), "note": ""},
         {
@@ -297,36 +199,36 @@ def cohort_charts(run: Run) -> list[charts.Markup]:
     return drawn
 
 
+def findings(run: Run) -> list[dict[str, Any]]:
+    """What inspection warned of or repaired, with the admitted patients that have it."""
+    admitted = set(run.cohort["patient"])
+    found: dict[tuple[str, str], list[str]] = {}
+    for patient, record in run.inspections.items():
+        for finding in record.get("findings", []) if patient in admitted else []:
+            found.setdefault((finding["code"], finding["verdict"]), []).append(patient)
+    return [
+        {"code": code, "verdict": verdict, "patients": sorted(set(patients))}
+        for (code, verdict), patients in sorted(found.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def versions() -> list[tuple[str, str]]:
+    """Versions of the software that made this page and its inputs."""
+    found = [("python", platform.python_version())]
+    for name in PACKAGES:
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a conda environment of one rule holds only what that rule needs
+    return found
+
+
 def digests(run: Run) -> list[tuple[str, str]]:
     """Patient and digest of its CT, as inspection found them."""
     return [
         (patient, str(record.get("sha256", {}).get("ct", "")))
         for patient, record in sorted(run.inspections.items())
     ]
-
-
-def pretty(value: Any) -> str:
-    """A setting or record as readable text; nothing for an empty one."""
-    if isinstance(value, str):
-        return value
-    if value in ({}, [], None):
-        return ""
-    return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def _cell(value: float, decimals: int) -> dict[str, str]:
-    order = f"{value:.6g}" if math.isfinite(value) else ""
-    return {"text": show(value, decimals), "order": order}
-
-
-def _surface(name: str, record: Record) -> dict[str, str | bool]:
-    return {
-        "name": name,
-        "absent": bool(record.get("absent")),
-        "volume": show(number(record, "volume_ml"), 1, "ml"),
-        "area": show(number(record, "area_cm2"), 1, "cm²"),
-        "triangles": show(number(record, "triangles"), 0),
-    }
 
 
 def _counted(lights: Mapping[str, int]) -> str:

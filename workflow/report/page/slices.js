@@ -144,8 +144,9 @@
       for (let i = 0; i < this.size; i++) if (this.mask[i]) {
         counts[[i % nx, Math.floor(i / nx) % ny, Math.floor(i / (nx * ny))][axis]]++;
       }
-      const most = counts.reduce((best, count, index) => (count > counts[best] ? index : best), 0);
-      return counts[most] ? most : counts.length >> 1;
+      const most = Math.max(...counts);
+      const full = [...counts.keys()].filter((index) => counts[index] === most);
+      return full[full.length >> 1];
     }
 
     go(index) {
