@@ -27,6 +27,8 @@ rule all:
     input:
         "results/report/index.html",
         "results/features.csv",
+        every_segmentation,
+        model_comparison,
 
 
 onstart:
@@ -36,6 +38,7 @@ onstart:
 
 onsuccess:
     driver_ends(Path.cwd())
+    print(inspection_summary(), end="")
 
 
 onerror:

@@ -183,6 +183,24 @@ def every_prediction(pattern):
     return files
 
 
+def every_segmentation(wildcards):
+    """Segmentations for other programs: for 3D Slicer of all, as DICOM SEG where DICOM came in."""
+    patients = predicted()
+    sources = {name: PATIENTS[name].image_sources for name in patients}
+    others = (".nrrd", ".nhdr", ".mha", ".mhd", ".raw", ".zraw")
+    dicom = [name for name in patients if sources[name]
+             and not any(path.name.lower().endswith(others) for path in sources[name])]  # fmt: skip
+    folder = "results/predictions/{model}/{patient}/"
+    return expand(folder + "mask.seg.nrrd", model=MODELS, patient=patients) + expand(
+        folder + "mask.seg.dcm", model=MODELS, patient=dicom
+    )
+
+
+def model_comparison(wildcards):
+    """The comparison of the models, where there are several and patients to compare them on."""
+    return ["results/scores/comparison.json"] if len(MODELS) > 1 and scored() else []
+
+
 def every_score(wildcards):
     """Score files of each model's predicted patients that have a label."""
     return expand("results/scores/{model}/{patient}.json", model=MODELS, patient=scored())

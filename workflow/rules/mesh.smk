@@ -31,6 +31,51 @@ rule export_mesh:
         "../scripts/export_mesh.py"
 
 
+rule export_seg:
+    """Write one patient's mask as a segmentation that 3D Slicer opens."""
+    input:
+        mask="results/predictions/{model}/{patient}/mask.nii.gz",
+    output:
+        nrrd="results/predictions/{model}/{patient}/mask.seg.nrrd",
+    log:
+        "results/logs/export_seg/{model}/{patient}.log",
+    benchmark:
+        "results/benchmarks/export_seg/{model}/{patient}.tsv"
+    conda:
+        "../../envs/show.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings("labels"),
+        code=code_digest("export_seg"),
+    script:
+        "../scripts/export_seg.py"
+
+
+rule export_dicom_seg:
+    """Write one patient's mask as DICOM SEG, where the CT came as DICOM."""
+    input:
+        mask="results/predictions/{model}/{patient}/mask.nii.gz",
+        sources=image_sources,
+    output:
+        dicom="results/predictions/{model}/{patient}/mask.seg.dcm",
+    log:
+        "results/logs/export_dicom_seg/{model}/{patient}.log",
+    benchmark:
+        "results/benchmarks/export_dicom_seg/{model}/{patient}.tsv"
+    conda:
+        "../../envs/show.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        settings=settings("labels"),
+        code=code_digest("export_dicom_seg"),
+    script:
+        "../scripts/export_dicom_seg.py"
+
+
 rule tabulate_features:
     """Gather the measurements of all patients' regions into one table."""
     input:

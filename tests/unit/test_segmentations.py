@@ -1,0 +1,211 @@
+"""Segmentation files, read back by readers that did not write them."""
+
+from pathlib import Path
+
+import nrrd
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from workflow.liverseg.dicom_seg import write_dicom_seg
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.segmentations import coded, write_seg_nrrd
+
+SPACING_MM, ORIGIN_LPS = (0.8, 0.9, 2.5), (-20.0, 15.0, 300.0)
+
+
+def grid() -> tuple[np.ndarray, np.ndarray]:
+    """A liver (i, j, k) without symmetry and the affine (RAS mm) of an LPS grid."""
+    liver = np.zeros((14, 12, 6), dtype=bool)
+    liver[2:9, 3:5, 1:4] = liver[2, 3:10, 2] = True
+    affine = np.diag([-SPACING_MM[0], -SPACING_MM[1], SPACING_MM[2], 1.0])
+    affine[:3, 3] = -ORIGIN_LPS[0], -ORIGIN_LPS[1], ORIGIN_LPS[2]
+    return liver, affine
+
+
+def ct_series(folder: Path, n: int = 6) -> list[Path]:
+    """Single-frame CT images of `grid`, their order in the folder not that of the slices."""
+    series, study, frame = generate_uid(), generate_uid(), generate_uid()
+    paths = []
+    for k in range(n):
+        image = pydicom.Dataset()
+        image.file_meta = pydicom.dataset.FileMetaDataset()
+        image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = CTImageStorage
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        image.SeriesInstanceUID, image.StudyInstanceUID = series, study
+        image.FrameOfReferenceUID, image.Modality, image.PatientID = frame, "CT", "X1"
+        for name in ("PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber",
+                     "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName",
+                     "PositionReferenceIndicator", "Laterality"):  # fmt: skip
+            setattr(image, name, "")
+        image.SeriesNumber, image.InstanceNumber = 1, k + 1
+        image.Rows, image.Columns, image.PixelSpacing = 12, 14, [SPACING_MM[1], SPACING_MM[0]]
+        image.SliceThickness = SPACING_MM[2]
+        image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        image.ImagePositionPatient = [*ORIGIN_LPS[:2], ORIGIN_LPS[2] + k * SPACING_MM[2]]
+        image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
+        image.BitsAllocated, image.BitsStored, image.HighBit = 16, 16, 15
+        image.PixelRepresentation, image.PixelData = 1, bytes(2 * 12 * 14)
+        paths.append(folder / f"{(k * 5) % 7}.dcm")
+        image.save_as(paths[-1], enforce_file_format=True)
+    return sorted(paths)
+
+
+def test_itk_reads_a_seg_nrrd_on_the_masks_grid(tmp_path: Path):
+    liver, affine = grid()
+    write_seg_nrrd(tmp_path / "mask.seg.nrrd", {"liver": liver}, affine)
+    image = SimpleITK.ReadImage(tmp_path / "mask.seg.nrrd")
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image).T, liver)
+    np.testing.assert_allclose(image.GetSpacing(), SPACING_MM)
+    np.testing.assert_allclose(image.GetOrigin(), ORIGIN_LPS)
+    assert image.GetMetaData("Segment0_Name") == "liver"
+    assert "SCT^10200004^Liver" in image.GetMetaData("Segment0_Tags")
+    assert image.GetMetaData("Segment0_Extent") == "2 8 3 9 1 3"
+
+
+def test_an_oblique_grid_keeps_its_directions(tmp_path: Path):
+    liver, affine = grid()
+    angle = np.radians(12)
+    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)],
+                     [0, np.sin(angle), np.cos(angle)]])  # fmt: skip
+    affine[:3, :3] = turn @ affine[:3, :3]
+    write_seg_nrrd(tmp_path / "mask.seg.nrrd", {"liver": liver}, affine)
+    image = SimpleITK.ReadImage(tmp_path / "mask.seg.nrrd")
+    place = image.TransformIndexToPhysicalPoint((3, 4, 5))
+    expected = (affine @ [3, 4, 5, 1])[:3] * [-1, -1, 1]
+    np.testing.assert_allclose(place, expected, atol=1e-6)
+
+
+def test_regions_that_nest_have_layers_of_their_own(tmp_path: Path):
+    liver, affine = grid()
+    tumour = liver.copy()
+    tumour[4:] = False
+    write_seg_nrrd(tmp_path / "mask.seg.nrrd", {"liver": liver, "tumour": tumour}, affine)
+    image = SimpleITK.ReadImage(tmp_path / "mask.seg.nrrd")
+    layers = SimpleITK.GetArrayFromImage(image).transpose(3, 2, 1, 0)
+    np.testing.assert_array_equal(layers, [liver, tumour])
+    header = nrrd.read_header(str(tmp_path / "mask.seg.nrrd"))
+    assert (header["Segment1_Layer"], header["Segment1_LabelValue"]) == ("1", "1")
+
+
+def test_equal_masks_give_equal_bytes(tmp_path: Path):
+    liver, affine = grid()
+    for name in ("a.seg.nrrd", "b.seg.nrrd"):
+        write_seg_nrrd(tmp_path / name, {"liver": liver}, affine)
+    content = (tmp_path / "a.seg.nrrd").read_bytes()
+    assert content == (tmp_path / "b.seg.nrrd").read_bytes()
+    assert b"# on " not in content[:200]
+
+
+@pytest.mark.parametrize(("region", "code"), [("Tumor", "108369006"), ("spleen", "85756007")])
+def test_regions_are_coded_by_their_names(region: str, code: str):
+    assert coded(region).kind.code == code
+
+
+def seg_masks(path: Path) -> dict[str, np.ndarray]:
+    """Segments (i, j, k) of a DICOM SEG, by pydicom alone: from the positions of the frames."""
+    seg = pydicom.dcmread(path)
+    pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
+    shared = seg.SharedFunctionalGroupsSequence[0]  # where all frames are of one segment
+    names = {int(item.SegmentNumber): item.SegmentLabel for item in seg.SegmentSequence}
+    masks = {name: np.zeros((14, 12, 6), dtype=bool) for name in names.values()}
+    for flat, frame in zip(pixels, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        z = float(frame.PlanePositionSequence[0].ImagePositionPatient[2])
+        k = round((z - ORIGIN_LPS[2]) / SPACING_MM[2])
+        holder = frame if "SegmentIdentificationSequence" in frame else shared
+        number = holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        masks[names[number]][:, :, k] = flat.T
+    return masks
+
+
+def test_a_dicom_seg_holds_the_mask_on_the_images_of_the_ct(tmp_path: Path):
+    liver, affine = grid()
+    tumour = liver.copy()
+    tumour[4:] = False
+    sources = ct_series(tmp_path)
+    path = tmp_path / "out" / "mask.seg.dcm"
+    write_dicom_seg(
+        path, {"liver": liver, "tumour": tumour}, affine, sources, model="unet", patient="p"
+    )
+    masks = seg_masks(path)
+    np.testing.assert_array_equal(masks["liver"], liver)
+    np.testing.assert_array_equal(masks["tumour"], tumour)
+    seg, image = pydicom.dcmread(path), pydicom.dcmread(sources[0])
+    assert seg.FrameOfReferenceUID == image.FrameOfReferenceUID
+    assert seg.PatientID == image.PatientID
+    kinds = [item.SegmentedPropertyTypeCodeSequence[0] for item in seg.SegmentSequence]
+    codes = [(kind.CodingSchemeDesignator, kind.CodeValue) for kind in kinds]
+    assert codes == [("SCT", "10200004"), ("SCT", "108369006")]
+    referenced = seg.ReferencedSeriesSequence[0]
+    assert referenced.SeriesInstanceUID == image.SeriesInstanceUID
+
+
+def test_itk_reads_a_dicom_seg(tmp_path: Path):
+    liver, affine = grid()
+    sources = ct_series(tmp_path)
+    path = tmp_path / "out" / "mask.seg.dcm"
+    write_dicom_seg(path, {"liver": liver}, affine, sources, model="unet", patient="p")
+    frames = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))
+    np.testing.assert_array_equal(frames.T > 0, liver[:, :, liver.any(axis=(0, 1))])
+
+
+def test_the_axes_of_the_mask_need_not_be_those_of_the_images(tmp_path: Path):
+    liver, affine = grid()
+    swap = np.array([[0, 0, 1, 0], [0, -1, 0, 11], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+    path = tmp_path / "out" / "mask.seg.dcm"
+    turned = liver[:, ::-1].transpose(2, 1, 0)
+    write_dicom_seg(
+        path, {"liver": turned}, affine @ swap, ct_series(tmp_path), model="unet", patient="p"
+    )
+    np.testing.assert_array_equal(seg_masks(path)["liver"], liver)
+
+
+def test_an_empty_mask_is_a_valid_dicom_seg(tmp_path: Path):
+    liver, affine = grid()
+    path = tmp_path / "out" / "mask.seg.dcm"
+    sources = ct_series(tmp_path)
+    write_dicom_seg(path, {"liver": liver & False}, affine, sources, model="unet", patient="p")
+    assert not seg_masks(path)["liver"].any()
+
+
+def test_images_of_another_grid_are_refused_by_name(tmp_path: Path):
+    liver, affine = grid()
+    affine[2, 3] += 1.0
+    with pytest.raises(LiversegError, match="patient: p9"):
+        write_dicom_seg(
+            tmp_path / "x.dcm", {"liver": liver}, affine, ct_series(tmp_path),
+            model="unet", patient="p9",
+        )  # fmt: skip
+
+
+def test_identifiers_that_a_pseudonymiser_emptied_are_filled_in(tmp_path: Path):
+    liver, affine = grid()
+    sources = ct_series(tmp_path)
+    for source in sources:
+        image = pydicom.dcmread(source)
+        image.SOPClassUID = image.SOPInstanceUID = image.SeriesInstanceUID = ""
+        image.SpecificCharacterSet = ""
+        image.save_as(source)
+    path = tmp_path / "out" / "mask.seg.dcm"
+    write_dicom_seg(path, {"liver": liver}, affine, sources, model="unet", patient="p")
+    np.testing.assert_array_equal(seg_masks(path)["liver"], liver)
+    assert pydicom.dcmread(path).ReferencedSeriesSequence[0].SeriesInstanceUID
+
+
+def test_no_warning_quotes_a_patients_name(tmp_path: Path, capfd, recwarn):
+    liver, affine = grid()
+    sources = ct_series(tmp_path)
+    for source in sources:
+        image = pydicom.dcmread(source)
+        image.PatientName = "JANE"
+        image.save_as(source)
+    recwarn.clear()
+    write_dicom_seg(
+        tmp_path / "mask.seg.dcm", {"liver": liver}, affine, sources, model="unet", patient="p"
+    )
+    printed = capfd.readouterr()
+    assert "JANE" not in printed.out + printed.err
+    assert not any("JANE" in str(warning.message) for warning in recwarn)
