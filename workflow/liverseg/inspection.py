@@ -21,6 +21,7 @@ from workflow.liverseg.intake import (
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.manifest import check_against
 from workflow.liverseg.nifti_stream import Volume, read_volume
+from workflow.liverseg.thumbnails import thumbnail
 
 FORMAT = 1
 
@@ -85,6 +86,7 @@ def _inspect_ct(path: Path, record: Record, settings: Mapping) -> Volume:
     record.findings += judge_geometry(volume, settings)
     if volume.header.dtype.kind == "f":
         check_finite(volume.voxels, "ct")
+    record.parts["picture"] = thumbnail(volume)
     measured = intensities.measure(volume)
     record.parts["intensities"] = intensities.describe(measured)
     record.parts["ct"] = {"voxel_digest": measured.digest}

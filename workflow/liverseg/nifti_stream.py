@@ -60,7 +60,7 @@ def read_volume(path: Path, part: str) -> Volume:
     try:
         with path.open("rb", buffering=0) as stream:
             return _read(stream, path.name.lower(), part)
-    except (gzip.BadGzipFile, zlib.error, igzip_lib.IsalError) as error:
+    except (gzip.BadGzipFile, zlib.error, igzip_lib.IsalError) as error:  # type: ignore[misc]
         raise Rejection(_damaged(part, _plain(error))) from error
     except EOFError as error:
         raise Rejection(_truncated(part, "a gzip stream that ends too early")) from error

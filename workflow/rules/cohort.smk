@@ -1,8 +1,22 @@
 # In: CTs and labels as the user has them (or the demo's phantoms). Out: a record of each patient,
 # the tables of the admitted and the rejected, and the split.
 import json
+from hashlib import sha256
 
 from workflow.liverseg.manifest import read_manifest
+
+
+def template_digest():
+    """Digest of the page's template and style: another look makes the page again."""
+    parts = ("workflow/report/cohort.html.j2", "workflow/report/page/page.css")
+    return sha256(b"".join((ROOT / part).read_bytes() for part in parts)).hexdigest()[:16]
+
+
+def inspection_summary():
+    """The summary, where `inspect` was asked for and has been made."""
+    text = Path("results/cohort/summary.txt")
+    asked = "inspect" in workflow.dag_settings.targets and text.exists()
+    return text.read_text(encoding="utf-8") if asked else ""
 
 
 def manifest_here():
@@ -130,6 +144,39 @@ rule admit_cohort:
         code=code_digest("admit_cohort"),
     script:
         "../scripts/admit_cohort.py"
+
+
+rule summarise_cohort:
+    """Sum up the inspection: a text for the terminal, a page with charts and the odd ones."""
+    input:
+        cohort="results/cohort/cohort.tsv",
+        rejected="results/cohort/rejected.tsv",
+        remarks="results/cohort/remarks.tsv",
+        records=expand("results/cohort/inspection/{patient}.json", patient=list(PATIENTS)),
+    output:
+        summary="results/cohort/summary.txt",
+        page_file="results/cohort/index.html",
+    log:
+        "results/logs/summarise_cohort/cohort.log",
+    benchmark:
+        "results/benchmarks/summarise_cohort/cohort.tsv"
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code_digest("summarise_cohort"),
+        template=template_digest(),
+    script:
+        "../scripts/summarise_cohort.py"
+
+
+rule inspect:
+    """Look at data that have just arrived, and at nothing else; ends with a summary."""
+    input:
+        "results/cohort/summary.txt",
+        "results/cohort/index.html",
 
 
 checkpoint split_patients:
