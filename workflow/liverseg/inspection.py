@@ -202,12 +202,14 @@ def _inspect_label(
     counts = label_counts(raw)
     record.parts["label"]["values"] = {str(value): count for value, count in counts.items()}
     check_values(counts, labels)
-    record.parts["label"]["voxel_digest"] = intensities.digest_of(raw)
     limits = label_checks.LabelLimits.from_settings(settings)
     foreground = label_checks.find_foreground(raw, labels)
     if foreground is None:
         record.findings.append(label_checks.empty(limits))
         return
+    record.parts["label"]["voxel_digest"] = intensities.digest_of(
+        foreground.values, foreground.start, foreground.shape, counts
+    )
     spacing_mm = record.parts["geometry"]["spacing_mm"]
     described = label_checks.describe(foreground, labels, spacing_mm)
     record.parts["label"].update(described)

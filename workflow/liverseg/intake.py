@@ -216,14 +216,23 @@ def whole_numbers(volume: Volume) -> np.ndarray:
 
 
 def label_counts(label: np.ndarray) -> dict[int, int]:
-    """Count the voxels of each label value."""
-    if label.dtype.itemsize == 1:
-        flat = label.ravel(order="K").view(np.uint8)
-        counts = np.bincount(flat, minlength=256)
-        values = np.arange(256, dtype=np.uint8).view(label.dtype)
-        return {int(v): int(n) for v, n in zip(values, counts, strict=True) if n}
-    values, counts = np.unique(label, return_counts=True)
-    return {int(value): int(count) for value, count in zip(values, counts, strict=True)}
+    """Count the voxels of each label value; slices without any label are only glanced at."""
+    counts: dict[int, int] = {0: 0}
+    for k in range(label.shape[2]):
+        plane = label[:, :, k]
+        if not plane.any():
+            counts[0] += plane.size
+            continue
+        flat = plane.ravel(order="K")
+        if label.dtype == np.uint8:
+            numbers = np.bincount(flat)
+            values = np.flatnonzero(numbers)
+            numbers = numbers[values]
+        else:
+            values, numbers = np.unique(flat, return_counts=True)
+        for value, number in zip(values.tolist(), numbers.tolist(), strict=True):
+            counts[value] = counts.get(value, 0) + number
+    return {value: counts[value] for value in sorted(counts) if counts[value]}
 
 
 def check_values(counts: dict[int, int], labels: LabelMap) -> None:

@@ -4,6 +4,7 @@ One walk over the slices, each looked at while it lies in the processor's cache.
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -101,14 +102,21 @@ def _digest(extent: tuple[int, ...], counts: np.ndarray, profiles: list[np.ndarr
     return content.hexdigest()[:32]
 
 
-def digest_of(values: np.ndarray) -> str:
-    """Return the same kind of digest for an array of small whole numbers `(i, j, k)`."""
-    counts = np.zeros(HIGHEST - LOWEST + 1, dtype=np.int64)
-    found, numbers = np.unique(values, return_counts=True)
-    counts[np.clip(found.astype(np.int64), LOWEST, HIGHEST) - LOWEST] += numbers
-    axes = ((1, 2), (0, 2), (0, 1))
-    profiles = [values.sum(axis=axis, dtype=np.int64) for axis in axes]
-    return _digest(values.shape, counts, profiles)
+def digest_of(
+    box: np.ndarray, start: Sequence[int], shape: Sequence[int], counts: Mapping[int, int]
+) -> str:
+    """Return the same kind of digest for a label of which `box`, from `start`, is not 0.
+
+    `counts` are the voxels of each value in the whole volume `shape`.
+    """
+    table = np.zeros(HIGHEST - LOWEST + 1, dtype=np.int64)
+    for value, number in counts.items():
+        table[min(max(value, LOWEST), HIGHEST) - LOWEST] += number
+    profiles = [np.zeros(extent, dtype=np.int64) for extent in shape]
+    for axis, other in enumerate(((1, 2), (0, 2), (0, 1))):
+        inside = slice(start[axis], start[axis] + box.shape[axis])
+        profiles[axis][inside] = box.sum(axis=other, dtype=np.int64)
+    return _digest(tuple(shape), table, profiles)
 
 
 def tissue_peak(measured: Intensities) -> int | None:
