@@ -111,6 +111,6 @@ def _is_sound(path: Path) -> bool:
 
 def _read(path: Path) -> Snapshot:
     with safe_open(path, framework="pt") as stream:
-        tensors = {name: stream.get_tensor(name) for name in stream.keys()}
+        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         metadata = stream.metadata()
     return Snapshot(tensors, Progress(**json.loads(metadata["progress"])))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -125,7 +126,7 @@ def memory_free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
-        with open("/proc/meminfo") as stream:
+        with Path("/proc/meminfo").open() as stream:
             for line in stream:
                 if line.startswith("MemAvailable"):
                     return int(line.split()[1]) * 1024

@@ -64,7 +64,7 @@ def build_network(
         )
     network, multiple = BUILDERS[name](architecture, in_channels, out_channels)
     fixed = tuple(architecture["size"]) if name == "unetr" else None
-    return Padded(network, multiple, fixed)  # type: ignore[arg-type]
+    return Padded(network, multiple, fixed)
 
 
 def has_batch_norm(network: nn.Module) -> bool:

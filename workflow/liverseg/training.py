@@ -190,7 +190,7 @@ def _dice(logits: torch.Tensor | list[torch.Tensor], classes: torch.Tensor) -> f
 def _check_rollbacks(done: int, settings: dict[str, Any], epoch: int, index: int) -> None:
     if done >= settings["rollbacks"]:
         raise fault(
-            found=f"loss or gradient without a finite value in epoch {epoch + 1}, step {index + 1}, "
+            found=f"no finite loss or gradient in epoch {epoch + 1}, step {index + 1}, "
             f"after {done} returns to an earlier state",
             expected="a finite loss",
             remedy="lower `training.optimiser.learning_rate`, set `training.clip_norm`, or set "

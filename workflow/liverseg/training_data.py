@@ -25,7 +25,7 @@ SHARE_OF_MEMORY = 0.5  # the data may take this much of what is free; the rest i
 
 @dataclass(frozen=True)
 class Chunk:
-    """One chunk: image (x, y, z) float16 0…1, label (x, y, z) uint8, places (n, 3) of foreground."""
+    """image (x, y, z) float16 0…1, label (x, y, z) uint8, places (n, 3) of some foreground."""
 
     patient: str
     image: torch.Tensor
@@ -186,7 +186,7 @@ def _patch(chunks: list[Chunk], wanted: list[int] | None) -> tuple[int, int, int
     if len({shape[:2] for shape in shapes}) > 1:
         raise fault(
             found=f"chunks of {len(shapes)} different sizes",
-            expected="one size in plane, where `training.patch` is null and whole chunks are trained on",
+            expected="one size in plane, since whole chunks are trained on",
             remedy="set `training.patch: [x, y, z]`, or `volumes.in_plane` to crop_pad or resize",
         )
     return max(shapes)  # type: ignore[return-value]  # one size in plane; a thin chunk is padded

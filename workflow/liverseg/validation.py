@@ -56,7 +56,7 @@ def validate(
     per_patient = {
         patient: region_dice(
             predict_classes(network, volume.image, patch, compute, classes=labels.n_classes),
-            volume.label,
+            np.asarray(volume.label),
             labels,
         )
         for patient, volume in volumes.items()
@@ -69,7 +69,7 @@ def validate(
     )
 
 
-def region_dice(found: np.ndarray, truth: np.ndarray | None, labels: LabelMap) -> dict[str, float]:
+def region_dice(found: np.ndarray, truth: np.ndarray, labels: LabelMap) -> dict[str, float]:
     """Dice of each region of two class maps of one shape; 1 where both are empty."""
     scores = {}
     for name in labels.names:

@@ -1,0 +1,153 @@
+"""The engine: it learns, repeats to the bit, survives kills, signals and broken numbers."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.conftest import ROOT
+from tests.tiny_training import MODEL, tiny_files, tiny_settings
+from workflow.liverseg import training as loop
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.files import read_json, sha256
+from workflow.liverseg.interruption import TrainingStopped
+from workflow.liverseg.model_files import load_model
+from workflow.liverseg.training_run import run_training
+
+
+def run(root: Path, out: str = "models", **training):
+    model = training.pop("model", MODEL)
+    settings = {**tiny_settings(**training), "model": model}
+    files = tiny_files(root, out)
+    trained = run_training(files, name="tiny", settings=settings, resume_root=root / ".resume")
+    return files, trained
+
+
+def test_it_learns_and_its_files_say_what_they_are(tmp_path):
+    files, trained = run(tmp_path, epochs=20, precision="float32")
+    history = pd.read_csv(files.history)
+    assert history["train_loss"].iloc[-1] < 0.5 * history["train_loss"].iloc[0]
+    assert trained.best_score == history["validation_dice"].max() > 0.8
+    card = read_json(files.card)
+    assert card["data"]["p0"]["split"] == "train"
+    assert card["data"]["p3"]["split"] == "validation"
+    assert card["patch"] == [16, 16, 16]
+    network, _ = load_model(files.weights, files.card)
+    assert network(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 2, 16, 16, 16)
+    assert not list((tmp_path / ".resume").iterdir())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_two_runs_end_in_the_same_bits(tmp_path, precision):
+    digests = {sha256(run(tmp_path, out, precision=precision)[0].weights) for out in "ab"}
+    assert len(digests) == 1
+    assert sha256(run(tmp_path, "c", precision=precision, seed=4)[0].weights) not in digests
+
+
+def test_25_kills_change_no_bit(tmp_path):
+    files, _ = run(tmp_path)
+    command = [sys.executable, "-m", "tests.killing", str(tmp_path), "25"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "25 kills" in done.stdout
+    for name in ("model.safetensors", "history.csv", "model.json"):
+        assert sha256(tmp_path / "killed" / name) == sha256(files.weights.with_name(name))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_saves_ends_and_is_resumed_to_the_same_bits(tmp_path, number, monkeypatch):
+    whole, _ = run(tmp_path, "whole", checkpoint_minutes=60)
+    real, calls = loop.deeply_supervised, []
+
+    def signalling(*arguments):
+        calls.append(1)
+        if len(calls) == 5:  # in the middle of the second epoch
+            os.kill(os.getpid(), number)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "deeply_supervised", signalling)
+    with pytest.raises(TrainingStopped, match=signal.Signals(number).name):
+        run(tmp_path, "stopped", checkpoint_minutes=60)
+    resumed, _ = run(tmp_path, "stopped", checkpoint_minutes=60)
+    assert len(calls) == 9  # not one step was made twice
+    assert sha256(resumed.weights) == sha256(whole.weights)
+
+
+def broken_at(monkeypatch, chosen: set[int]) -> None:
+    real, calls = loop.deeply_supervised, []
+
+    def broken(*arguments):
+        calls.append(1)
+        return real(*arguments) * (float("nan") if len(calls) in chosen else 1.0)
+
+    monkeypatch.setattr(loop, "deeply_supervised", broken)
+
+
+def test_a_nan_is_answered_by_going_back_with_a_smaller_step(tmp_path, monkeypatch):
+    broken_at(monkeypatch, {5})
+    files, trained = run(tmp_path)
+    assert trained.rollbacks == 1
+    history = pd.read_csv(files.history)
+    assert list(history["epoch"]) == [1, 2, 3]
+    assert np.isfinite(history["train_loss"]).all()
+    assert all(torch.isfinite(tensor).all() for tensor in trained.weights.values())
+
+
+def test_a_nan_that_stays_ends_with_the_remedy_and_leaves_best_alone(tmp_path, monkeypatch):
+    broken_at(monkeypatch, set(range(5, 100)))
+    with pytest.raises(LiversegError, match=r"learning_rate"):
+        run(tmp_path)
+    assert not (tmp_path / "models" / "model.safetensors").exists()
+
+
+def test_batch_norm_with_one_sample_is_refused_with_the_remedy(tmp_path):
+    with pytest.raises(LiversegError, match="norm: instance"):
+        run(tmp_path, batch_size=1)
+    run(tmp_path, batch_size=1, epochs=1, model={**MODEL, "norm": "instance"})
+
+
+def test_no_chunk_left_is_said_before_training(tmp_path):
+    files = tiny_files(tmp_path)
+    nothing = replace(files, train_images=[], train_labels=[], train_kept=[])
+    with pytest.raises(LiversegError, match="min_liver_voxels"):
+        run_training(nothing, name="tiny", settings=tiny_settings(), resume_root=tmp_path)
+
+
+def test_early_stopping_stops_early(tmp_path):
+    _, trained = run(
+        tmp_path,
+        epochs=50,
+        early_stopping=2,
+        optimiser={"name": "sgd", "learning_rate": 1e-9, "weight_decay": 0.0, "momentum": 0.0},
+        average_decay=None,
+    )
+    assert len(trained.history) < 10
+
+
+def test_accumulated_steps_see_as_many_samples_as_larger_batches(tmp_path):
+    _, trained = run(tmp_path, accumulate=2, steps_per_epoch=None, batch_size=2)
+    assert trained.history[-1]["step"] == 3  # three chunks, four samples a step: one step an epoch
+
+
+def test_patches_are_cut_from_chunks(tmp_path):
+    files, _ = run(tmp_path, patch=[8, 8, 8], epochs=1)
+    assert read_json(files.card)["patch"] == [8, 8, 8]
+
+
+def test_a_warm_start_takes_what_fits(tmp_path):
+    files, _ = run(tmp_path, "first", epochs=1)
+    _, trained = run(tmp_path, "second", epochs=1, warm_start=str(files.weights))
+    assert trained.history[0]["train_loss"] > 0
+
+
+def test_deep_supervision_trains(tmp_path):
+    deep = {**MODEL, "levels": 3, "deep_supervision": True}
+    _, trained = run(tmp_path, epochs=1, model=deep)
+    assert np.isfinite(trained.history[0]["train_loss"])
