@@ -125,8 +125,18 @@ rule admit_cohort:
     input:
         records=expand("results/cohort/inspection/{patient}.json", patient=list(PATIENTS)),
     output:
-        cohort="results/cohort/cohort.tsv",
-        rejected="results/cohort/rejected.tsv",
+        cohort=report(
+            "results/cohort/cohort.tsv",
+            caption="../report/captions/cohort.rst",
+            category="Cohort",
+            labels={"table": "admitted patients"},
+        ),
+        rejected=report(
+            "results/cohort/rejected.tsv",
+            caption="../report/captions/rejected.rst",
+            category="Cohort",
+            labels={"table": "rejected patients"},
+        ),
         remarks="results/cohort/remarks.tsv",
     log:
         "results/logs/admit_cohort/cohort.log",
@@ -184,7 +194,12 @@ checkpoint split_patients:
     input:
         cohort="results/cohort/cohort.tsv",
     output:
-        split="results/split/split.tsv",
+        split=report(
+            "results/split/split.tsv",
+            caption="../report/captions/split.rst",
+            category="Cohort",
+            labels={"table": "split"},
+        ),
     log:
         "results/logs/split_patients/split.log",
     benchmark:

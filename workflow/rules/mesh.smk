@@ -105,9 +105,27 @@ rule render_patient:
         mask="results/predictions/{model}/{patient}/mask.nii.gz",
         meshes=expand("results/meshes/{{model}}/{{patient}}/{region}.ply", region=REGIONS),
     output:
-        overlay="results/pictures/{model}/{patient}/overlay.png",
-        projection="results/pictures/{model}/{patient}/projection.png",
-        surface="results/pictures/{model}/{patient}/surface.png",
+        overlay=report(
+            "results/pictures/{model}/{patient}/overlay.png",
+            caption="../report/captions/overlay.rst",
+            category="Patients",
+            subcategory="{model}",
+            labels={"patient": "{patient}", "figure": "mask on slices"},
+        ),
+        projection=report(
+            "results/pictures/{model}/{patient}/projection.png",
+            caption="../report/captions/projection.rst",
+            category="Patients",
+            subcategory="{model}",
+            labels={"patient": "{patient}", "figure": "maximum-intensity projection"},
+        ),
+        surface=report(
+            "results/pictures/{model}/{patient}/surface.png",
+            caption="../report/captions/surface.rst",
+            category="Patients",
+            subcategory="{model}",
+            labels={"patient": "{patient}", "figure": "surface"},
+        ),
     log:
         "results/logs/render_patient/{model}/{patient}.log",
     benchmark:

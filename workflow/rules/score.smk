@@ -29,7 +29,12 @@ rule summarise_scores:
     input:
         scores=model_scores,
     output:
-        table="results/scores/{model}/summary.csv",
+        table=report(
+            "results/scores/{model}/summary.csv",
+            caption="../report/captions/scores.rst",
+            category="Scores",
+            labels={"model": "{model}"},
+        ),
         summary="results/scores/{model}/summary.json",
     log:
         "results/logs/summarise_scores/{model}.log",

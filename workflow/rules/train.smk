@@ -12,21 +12,26 @@ rule train_model:
     output:
         weights="results/models/{model}/model.safetensors",
         card="results/models/{model}/model.json",
-        history="results/models/{model}/history.csv",
+        history=report(
+            "results/models/{model}/history.csv",
+            caption="../report/captions/history.rst",
+            category="Training",
+            labels={"model": "{model}"},
+        ),
     log:
         "results/logs/train_model/{model}.log",
     benchmark:
         "results/benchmarks/train_model/{model}.tsv"
+    retries: 2
     conda:
         "../../envs/learn.yaml"
-    params:
-        settings=model_settings("labels", "volumes", "chunks", "training"),
-        code=code_digest("train_model"),
     threads: CONFIG["training"]["threads"]
     resources:
         mem_mb=8000,
         runtime=2880,
         gpu=gpu,
-    retries: 2
+    params:
+        settings=model_settings("labels", "volumes", "chunks", "training"),
+        code=code_digest("train_model"),
     script:
         "../scripts/train_model.py"

@@ -115,7 +115,7 @@ liverseg.load = (name) => {
   for (const title of document.querySelectorAll("svg title")) title.remove();
   filter();
 
-  addEventListener("DOMContentLoaded", () => {
+  addEventListener("load", () => {
     const wanted = decodeURIComponent((location.hash.match(/^#case=(.*)$/) || [])[1] || "");
     if (wanted) open(wanted, true);
     else if (rows.length) open(rows[0].dataset.case, false);

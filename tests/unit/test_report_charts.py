@@ -1,0 +1,61 @@
+"""Charts of the report: round ticks, escaped words, figures that can be checked by hand."""
+
+import itertools
+import math
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from workflow.liverseg.report_charts import (
+    Point,
+    Series,
+    bland_altman,
+    histogram,
+    line_chart,
+    shares,
+    strip_chart,
+    ticks,
+)
+
+HOSTILE = "<script>&\"'"
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0.93, 0.97), (-57, 73), (1400, 1400), (0, 0), (1e-9, 3e-9)]
+)
+def test_ticks_cover_the_range_in_equal_steps(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert found[0] <= low
+    assert found[-1] >= high
+    steps = [b - a for a, b in itertools.pairwise(found)]
+    assert steps == pytest.approx([steps[0]] * len(steps))
+
+
+def test_bland_altman_marks_bias_and_limits() -> None:
+    drawn = bland_altman([Point(10, -2, "a"), Point(20, 4, "b")], unit="ml", title="t")
+    # Mean 1, standard deviation 3√2: limits 1 ± 8.3.
+    assert {"mean +1.0", "+1.96 SD +9.3", "−1.96 SD -7.3"} <= set(
+        re.findall(">([^<]+)</text>", drawn)
+    )
+
+
+def test_words_are_escaped_and_charts_are_well_formed() -> None:
+    charts = [
+        line_chart(
+            [Series(HOSTILE, [1, 2], [3, math.nan])], x_label=HOSTILE, y_label="y", title=HOSTILE
+        ),
+        strip_chart({HOSTILE: [Point(0, 1, HOSTILE, HOSTILE)]}, y_label="y", title="t"),
+        bland_altman([Point(1, 2, HOSTILE, HOSTILE)], unit=HOSTILE, title="t"),
+        shares([(HOSTILE, 3)], title="t"),
+        histogram([1, 2, 3], x_label=HOSTILE, title="t"),
+    ]
+    for chart in charts:
+        assert "<script" not in chart
+        ElementTree.fromstring(str(chart))
+
+
+def test_a_chart_without_values_says_so() -> None:
+    assert "nothing to show" in strip_chart(
+        {"a": [Point(0, math.nan, "x")]}, y_label="y", title="t"
+    )
