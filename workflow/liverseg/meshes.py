@@ -7,6 +7,7 @@ import vedo
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from workflow.liverseg.boxes import bounding_box
 from workflow.liverseg.level_fields import largest_piece, level_field
@@ -72,7 +73,10 @@ def smooth(mesh: vedo.Mesh, *, iterations: int, pass_band: float) -> tuple[np.nd
     few voxels, which have no lower frequencies to keep, would vanish: they stay as they are.
     """
     mesh.clean()
-    rough = Surface(np.array(mesh.vertices, dtype=np.float64), np.array(mesh.cells, dtype=np.int64))
+    # vedo's own list of cells is made one by one, a second for a large liver.
+    corners = vtk_to_numpy(mesh.dataset.GetPolys().GetConnectivityArray())
+    triangles = corners.astype(np.int64).reshape(-1, 3)
+    rough = Surface(np.array(mesh.vertices, dtype=np.float64), triangles)
     if not iterations:
         return rough.vertices_mm, rough.triangles
     mesh.smooth(niter=iterations, pass_band=pass_band, edge_angle=180, feature_angle=180)
