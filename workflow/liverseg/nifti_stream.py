@@ -11,7 +11,7 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from isal import igzip, igzip_lib
@@ -44,9 +44,11 @@ class _Digesting(io.RawIOBase):
         self.digest = hashlib.sha256()
 
     def readable(self) -> bool:
+        """Say that it can be read, as a buffered reader asks."""
         return True
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer`, take what came into the digest, and return the number of bytes."""
         count = self.stream.readinto(buffer)  # type: ignore[attr-defined]
         self.digest.update(memoryview(buffer)[:count])
         return count

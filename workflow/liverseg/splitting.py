@@ -87,21 +87,23 @@ def split_patients(
 def join_groups(members: Iterable[Member]) -> dict[str, str]:
     """Name each patient's group; groups that share a digest become one (the first by name)."""
     parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        parent.setdefault(name, name)
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
     members = list(members)
     first_with: dict[str, str] = {}
     for member in members:
         for digest in member.digests:
-            one, other = root(member.group), root(first_with.setdefault(digest, member.group))
+            first = first_with.setdefault(digest, member.group)
+            one, other = _root(parent, member.group), _root(parent, first)
             parent[max(one, other)] = min(one, other)
-    return {member.patient: root(member.group) for member in members}
+    return {member.patient: _root(parent, member.group) for member in members}
+
+
+def _root(parent: dict[str, str], name: str) -> str:
+    """Follow a name to the one that stands for all that were joined with it (union-find)."""
+    parent.setdefault(name, name)
+    while parent[name] != name:
+        parent[name] = parent[parent[name]]
+        name = parent[name]
+    return name
 
 
 def _given(labelled: Iterable[Member], groups: Mapping[str, str]) -> dict[str, str]:
