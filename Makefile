@@ -36,6 +36,10 @@ clean: install  ## Remove every result
 report: install  ## Snakemake's own report of the last run
 	$(BIN)/snakemake --cores 1 --report results/report.html
 
+view: install  ## A patient on a desktop: make view PATIENT=p [MODEL=m] [WAY=slices] [WHAT=masked_ct]
+	$(BIN)/python -m workflow.scripts.view_patient --patient "$(PATIENT)" \
+	  $(if $(MODEL),--model "$(MODEL)") $(if $(WAY),--way "$(WAY)") $(if $(WHAT),--what "$(WHAT)")
+
 test: install  ## Every test
 	$(BIN)/python -m pytest
 

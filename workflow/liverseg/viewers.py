@@ -56,11 +56,33 @@ def open_viewer(way: str, path: Path, *, offscreen: bool = False) -> "vedo.Plott
         return plotter.add(vedo.load(str(path)).c("#E69F00").phong())
     volume = load_volume(path)
     if way == "slices":
-        return Slicer3DPlotter(volume, bg="white", offscreen=offscreen)
-    if way == "isosurface":
-        return IsosurfaceBrowser(volume, use_gpu=False, c="#E69F00", offscreen=offscreen)
-    volume.mode(1 if way == "projection" else 0)
-    return RayCastPlotter(volume, bg="black", offscreen=offscreen)
+        low, high = grey_window(volume)
+        plotter = Slicer3DPlotter(
+            volume, cmaps=("gray", "bone", "hot_r"), vmin=low, vmax=high, show_histo=False,
+            bg="black", offscreen=offscreen,
+        )  # fmt: skip
+    elif way == "isosurface":
+        plotter = IsosurfaceBrowser(volume, use_gpu=False, c="#E69F00", offscreen=offscreen)
+    else:
+        volume.mode(1 if way == "projection" else 0)
+        plotter = RayCastPlotter(volume, bg="black", offscreen=offscreen)
+    look_at(plotter, volume, from_feet=way == "slices")
+    return plotter
+
+
+def grey_window(volume: "vedo.Volume") -> tuple[float, float]:
+    """Values shown black and white: a soft-tissue window for HU, the whole range for a mask."""
+    low, high = volume.dataset.GetScalarRange()
+    return (-160.0, 240.0) if low < -500 else (low, high)
+
+
+def look_at(plotter: "vedo.Plotter", volume: "vedo.Volume", *, from_feet: bool) -> None:
+    """Stand in front of the patient, or at the feet as slices are read: right is on the left."""
+    middle = np.array(volume.center())
+    camera = plotter.camera
+    camera.SetFocalPoint(*middle)
+    camera.SetPosition(*(middle + ((0, 0, -1000) if from_feet else (0, 1000, 0))))
+    camera.SetViewUp(*((0, 1, 0) if from_feet else (0, 0, 1)))
 
 
 def file_to_view(results: Path, *, way: str, what: str, patient: str, model: str) -> Path:

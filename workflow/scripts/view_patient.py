@@ -19,7 +19,7 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patient", default="")
-    parser.add_argument("--model", default="unet3d")
+    parser.add_argument("--model", default="unet3d-narrow")
     parser.add_argument("--way", choices=WAYS, default="slices")
     parser.add_argument("--what", choices=CONTENTS, default="masked_ct")
     parser.add_argument("--results", type=Path, default=Path("results"))
