@@ -130,6 +130,7 @@ def compare(patients: int, models: int, repeat: int) -> str:
     peak = {kind: max(mb for _, mb in found) for kind, found in costs.items()}
     return (
         f"{patients:8} {models:6} {jobs['liverseg']:6} {jobs['bare']:6} "
+        f"{seconds['liverseg']:10.2f} "
         f"{seconds['bare']:8.2f} {seconds['liverseg'] / seconds['bare']:6.2f} "
         f"{peak['liverseg']:9.0f} {peak['bare']:8.0f}"
     )

@@ -7,7 +7,11 @@ set -euo pipefail
 state=/var/lib/liverseg-slurm
 stop() {
   for pid in "$state"/*.pid; do
-    if [ -f "$pid" ]; then kill "$(cat "$pid")" 2>/dev/null || true; rm -f "$pid"; fi
+    [ -f "$pid" ] || continue
+    number=$(cat "$pid")
+    kill "$number" 2>/dev/null || true
+    for _ in $(seq 100); do kill -0 "$number" 2>/dev/null || break; sleep 0.1; done
+    rm -f "$pid"
   done
 }
 if [ "${1:-}" = stop ]; then stop; exit 0; fi

@@ -1,6 +1,6 @@
 """The whole road through a real Slurm, with a requeued and a cancelled training on the way.
 
-Runs where LIVERSEG_SLURM=1 allows tests/slurm/start.sh to install and start Slurm, as `.ci/run` does.
+Runs where LIVERSEG_SLURM=1 lets tests/slurm/start.sh install and start Slurm, as `.ci/run` does.
 """
 
 import os
@@ -21,7 +21,7 @@ FINISHED_JOBS = Path("/var/lib/liverseg-slurm/jobs.txt")
 SUBMITTED = re.compile(
     r"submitted with SLURM jobid (\d+) \(log: \S*slurm_logs/(?:rule|group)_(\w+)"
 )
-LONGER = {"training": {"epochs": 60, "validate_every": 20}}
+LONGER = {"training": {"epochs": 400, "validate_every": 50, "checkpoint_minutes": 0.01}}
 OPTIONS = [
     *["--slurm-no-account", "--slurm-status-command", "squeue", "--latency-wait", "20"],
     *["--slurm-init-seconds-before-status-checks", "3"],
