@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo report test check docs lock resume view clean
+.PHONY: help install demo report test check docs lock resume verify view clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,9 @@ demo: install  ## From nothing to the report on a synthetic cohort
 
 resume: install  ## Go on after a crash: unlock, tidy up, do what is left
 	$(BIN)/python -m workflow.liverseg.upkeep resume -- $(SNAKEMAKE)
+
+verify: install  ## Compare every output with the digests that the run recorded
+	$(BIN)/python -m workflow.liverseg.provenance
 
 clean: install  ## Remove every result
 	$(BIN)/python -m workflow.liverseg.upkeep clean

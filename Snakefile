@@ -19,6 +19,7 @@ include: "workflow/rules/predict.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/mesh.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule all:
@@ -27,6 +28,7 @@ rule all:
     input:
         "results/report/index.html",
         "results/features.csv",
+        "results/provenance/ro-crate-metadata.json",
         every_segmentation,
         model_comparison,
 

@@ -29,7 +29,7 @@ TERMS = {
         dateModified datePublished description encodingFormat endTime hasPart identifier instrument
         license mainEntity mentions name object Person programmingLanguage result
         softwareRequirements SoftwareApplication SoftwareSourceCode softwareVersion startTime url
-        version sha256""".split()
+        version sha256""".split()  # noqa: SIM905
     },
 }
 CODE = ["models:0123456789ab"]
@@ -53,7 +53,6 @@ def finished(tmp_path: Path) -> Path:
         if "gone" not in name:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(name)
-    (tmp_path / "Snakefile").write_text("# the workflow\n")
     return tmp_path
 
 
@@ -62,13 +61,13 @@ def crate(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The crate of the finished run."""
     monkeypatch.chdir(finished)
     folder = Path("results/provenance")
-    main(folder / "ro-crate-metadata.json", folder / "digests.tsv", "Snakefile", {"train": ["unet"]})
+    main(folder / "ro-crate-metadata.json", folder / "digests.tsv", {"train": ["unet"]})
     return finished / folder
 
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give the validator the terms of RO-Crate 1.1 that a crate of ours uses; nothing is fetched."""
+    """Give the validator the terms of RO-Crate 1.1 that our crates use; nothing is fetched."""
     rdflib_context = pytest.importorskip("rdflib.plugins.shared.jsonld.context")
     http = pytest.importorskip("rocrate_validator.utils.http")
     text = json.dumps({"@context": TERMS})
@@ -96,7 +95,10 @@ def test_records_hold_settings_code_and_times_of_what_is_there(finished: Path) -
     assert second.output == "results/a/prediction.json"
     assert json.loads(first.settings) == {"prediction": {"overlap": 0.5}}
     assert first.code == CODE[0]
-    assert (first.started, first.ended) == ("2023-11-14T22:13:20+00:00", "2023-11-14T22:14:20+00:00")
+    assert (first.started, first.ended) == (
+        "2023-11-14T22:13:20+00:00",
+        "2023-11-14T22:14:20+00:00",
+    )
     assert list(first.inputs.values()) == ["a" * 64]
 
 
@@ -115,7 +117,7 @@ def test_a_crate_tells_no_file_name_of_the_archive(crate: Path) -> None:
 
 def test_writing_again_changes_nothing(crate: Path) -> None:
     before = {path.name: path.read_bytes() for path in crate.iterdir()}
-    main(crate / "ro-crate-metadata.json", crate / "digests.tsv", "Snakefile", {"train": ["unet"]})
+    main(crate / "ro-crate-metadata.json", crate / "digests.tsv", {"train": ["unet"]})
     assert {path.name: path.read_bytes() for path in crate.iterdir()} == before
 
 
@@ -135,9 +137,7 @@ def test_the_functions_are_used_alone(finished: Path) -> None:
     records = read_records(finished)
     sums = digests_of([record.output for record in records], finished)
     write_digests(records, sums, finished / "d.tsv", finished)
-    write_crate(
-        records, sums, folder=finished / "c", snakefile=finished / "Snakefile", config="{}"
-    )
+    write_crate(records, sums, folder=finished / "c", config="{}")
     assert {path.name for path in (finished / "c").iterdir()} == {
         "Snakefile",
         "config.json",

@@ -25,6 +25,7 @@ PROFILES = (
 )
 DISTRIBUTIONS = ("snakemake", "torch", "monai", "numpy", "nibabel", "pandas", "vedo", "vtk")
 COLUMNS = ("output", "sha256", "bytes", "rule", "started", "ended", "settings", "code")
+SNAKEFILE = Path(__file__).resolve().parents[2] / "Snakefile"
 CACHE = Path(".snakemake/liverseg/digests.json")
 
 
@@ -92,7 +93,7 @@ def digests_of(paths: Iterable[str], directory: Path, *, fresh: bool = False) ->
     patient shall not read all the others.
     """
     known = read_json(directory / CACHE) if (directory / CACHE).is_file() and not fresh else {}
-    now = {}
+    now: dict[str, Any] = {}
     for path in paths:
         status = (directory / path).stat()
         stamp = [status.st_size, status.st_mtime_ns]
@@ -100,7 +101,7 @@ def digests_of(paths: Iterable[str], directory: Path, *, fresh: bool = False) ->
         now[path] = held if held and held[0] == stamp else [stamp, sha256(directory / path)]
     if not fresh:
         write_json(directory / CACHE, now)
-    return {path: digest for path, (_, digest) in now.items()}
+    return {path: str(held[1]) for path, held in now.items()}
 
 
 def write_digests(records: list[Record], digests: dict[str, str], table: Path, root: Path) -> None:
@@ -126,7 +127,7 @@ def changed_since(table: Path, directory: Path) -> Iterator[tuple[str, str]]:
 
 
 def write_crate(
-    records: list[Record], digests: dict[str, str], *, folder: Path, snakefile: Path, config: str
+    records: list[Record], digests: dict[str, str], *, folder: Path, config: str
 ) -> None:
     """Write `ro-crate-metadata.json`, a copy of the Snakefile and `config.json` into `folder`.
 
@@ -134,7 +135,7 @@ def write_crate(
     """
     from rocrate.rocrate import ROCrate
 
-    write_text(folder / "Snakefile", snakefile.read_text(encoding="utf-8"))
+    write_text(folder / "Snakefile", SNAKEFILE.read_text(encoding="utf-8"))
     write_json(folder / "config.json", json.loads(config))
     crate = ROCrate(version="1.1")
     crate.name = "A run of liverseg"
@@ -183,7 +184,9 @@ def _describe(
         )
     )
     workflow = crate.add(
-        ComputationalWorkflow(crate, folder / "Snakefile", "Snakefile", properties={"name": "liverseg"})
+        ComputationalWorkflow(
+            crate, folder / "Snakefile", "Snakefile", properties={"name": "liverseg"}
+        )
     )
     workflow["programmingLanguage"] = language
     crate.mainEntity = workflow
@@ -191,7 +194,9 @@ def _describe(
     config = _file(crate, "config.json", sha256(folder / "config.json"), "settings of the run")
     inputs = [config, *_inputs(crate, records)]
     outputs = [
-        _file(crate, f"../{r.output.removeprefix('results/')}", digests[r.output], f"made by {r.rule}")
+        _file(
+            crate, f"../{r.output.removeprefix('results/')}", digests[r.output], f"made by {r.rule}"
+        )
         for r in records
     ]
     action = {
@@ -221,7 +226,9 @@ def _file(crate: "ROCrate", name: str, digest: str | None, description: str) -> 
 
 def _inputs(crate: "ROCrate", records: list[Record]) -> list[Any]:
     digests = {digest for record in records for digest in record.inputs.values() if digest}
-    return [_file(crate, f"urn:sha256:{digest}", digest, "CT or label") for digest in sorted(digests)]
+    return [
+        _file(crate, f"urn:sha256:{digest}", digest, "CT or label") for digest in sorted(digests)
+    ]
 
 
 def _software(crate: "ROCrate") -> list[Any]:

@@ -6,16 +6,14 @@ from pathlib import Path
 from workflow.liverseg.provenance import digests_of, read_records, write_crate, write_digests
 
 
-def main(crate: Path, digests: Path, snakefile: str, settings: dict) -> None:
+def main(crate: Path, digests: Path, settings: dict) -> None:
     """Write the crate and the table of digests of the run in the working directory."""
     here = Path()
     own = crate.parent.as_posix()
     records = [record for record in read_records(here) if not record.output.startswith(own)]
     sums = digests_of([record.output for record in records], here)
     write_digests(records, sums, digests, here)
-    write_crate(
-        records, sums, folder=crate.parent, snakefile=Path(snakefile), config=json.dumps(settings)
-    )
+    write_crate(records, sums, folder=crate.parent, config=json.dumps(settings))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,27 @@
+# In: the finished run. Out: results/provenance/: what came from what, by digest.
+
+
+rule record_provenance:
+    """Record where every result came from, as a Workflow Run RO-Crate."""
+    input:
+        page="results/report/index.html",
+        features="results/features.csv",
+    output:
+        crate="results/provenance/ro-crate-metadata.json",
+        digests="results/provenance/digests.tsv",
+        snakefile="results/provenance/Snakefile",
+        config="results/provenance/config.json",
+    log:
+        "results/logs/record_provenance/run.log",
+    benchmark:
+        "results/benchmarks/record_provenance/run.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=settings(*CONFIG),
+        code=code_digest("record_provenance"),
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    script:
+        "../scripts/record_provenance.py"
