@@ -124,6 +124,7 @@ def test_sheet_reads_paths_beside_it_and_keeps_group_and_split(tmp_path):
         (f"{'x' * 65} a.nii -", "line-2", "id_invalid"),
         ("p1 a.nii trian", "p1", "split_unknown"),
         ("p1 link.nii -", "p1", "file_missing"),
+        ("p1 {a}.nii -", "p1", "path_braces"),
         ("p1  -", "p1", "image_not_given"),
     ],
 )

@@ -237,6 +237,14 @@ def _cannot_open(entry: Entry) -> Finding | None:
 
 
 def _missing(part: str, path: Path) -> Finding | None:
+    if set(str(path)) & set("{}\n"):
+        return reject(
+            "path_braces",
+            part,
+            found="a path with a curly brace or a line break",
+            expected="a path without them: to Snakemake they are wildcards",
+            remedy="rename the file or folder, or put a link to it elsewhere",
+        )
     if not path.exists():
         dangling = path.is_symlink()
         return reject(
