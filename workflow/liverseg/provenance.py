@@ -115,7 +115,7 @@ def write_digests(records: list[Record], digests: dict[str, str], table: Path, r
 
 
 def changed_since(table: Path, directory: Path) -> Iterator[tuple[str, str]]:
-    """Yield (output, what happened to it) for each that is not as `table` says; reads every byte."""
+    """Yield (output, what became of it) for each that is not as `table` says; reads every byte."""
     rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()[1:]]
     there = [row[0] for row in rows if (directory / row[0]).is_file()]
     digests = digests_of(there, directory, fresh=True)

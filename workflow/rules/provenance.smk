@@ -17,11 +17,11 @@ rule record_provenance:
         "results/benchmarks/record_provenance/run.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        settings=settings(*CONFIG),
-        code=code_digest("record_provenance"),
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        settings=settings(*CONFIG),
+        code=code_digest("record_provenance"),
     script:
         "../scripts/record_provenance.py"

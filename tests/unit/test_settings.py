@@ -1,0 +1,85 @@
+"""The configuration: strict, with remedies, and the same text for the same settings."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.settings import canonical, check, overlay, read_config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    return copy.deepcopy(read_config(ROOT / "config/config.yaml"))
+
+
+def test_the_shipped_configuration_is_valid_and_checking_changes_no_value(config: dict) -> None:
+    before = copy.deepcopy(config)
+    checked = check(config)
+    assert config == before
+    for section, values in config.items():
+        if isinstance(values, dict):
+            assert {key: checked[section][key] for key in values}.keys() == values.keys()
+
+
+def test_defaults_are_filled_in_the_same_way_every_time(config: dict) -> None:
+    first, second = check(config), check(config)
+    first["models"]["unet3d"]["width"] = 1
+    assert second == check(config)
+    assert check(check(config)) == check(config)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "words"),
+    [
+        ("training", "epoch", "training: unknown key `epoch`; did you mean `epochs`?"),
+        ("volumes", "spacing", "volumes: unknown key `spacing`; did you mean `spacing_mm`?"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known(
+    config: dict, section: str, key: str, words: str
+) -> None:
+    config[section][key] = 1
+    with pytest.raises(LiversegError) as caught:
+        check(config)
+    assert words in str(caught.value)
+
+
+def test_everything_that_is_wrong_is_told_at_once(config: dict) -> None:
+    config["training"]["epochs"] = "many"
+    config["chunks"]["slices"] = 0
+    with pytest.raises(LiversegError, match=r"(?s)chunks\.slices.*training\.epochs"):
+        check(config)
+
+
+def test_a_model_that_the_catalogue_lacks_is_refused_with_the_nearest(config: dict) -> None:
+    config["train"] = ["unet3d-narow"]
+    with pytest.raises(LiversegError, match="did you mean `unet3d-narrow`"):
+        check(config)
+
+
+def test_an_overlays_model_replaces_the_defaults_model(config: dict, tmp_path: Path) -> None:
+    layer = tmp_path / "mine.yaml"
+    layer.write_text("models:\n  unet3d: {network: vnet}\n")
+    config["models"]["unet3d"]["network"] = "vnet"  # as Snakemake merges it: the width is left over
+    assert overlay(config, [layer])["models"]["unet3d"] == {"network": "vnet"}
+    assert "unet3d-narrow" in overlay(config, [layer])["models"]
+
+
+def test_equal_settings_give_one_text_in_any_order_and_swapped_values_another() -> None:
+    one = {"a": {"x": 1, "y": 2}, "b": 3}
+    assert canonical(one, "a", "b") == canonical({"b": 3, "a": {"y": 2, "x": 1}}, "b", "a")
+    assert canonical(one, "a") != canonical({"a": {"x": 2, "y": 1}}, "a")
+    assert json.loads(canonical(one, "a")) == {"a": {"x": 1, "y": 2}}
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- a list", "just words"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(LiversegError, match=r"c\.yaml"):
+        read_config(tmp_path / "c.yaml")
