@@ -169,6 +169,13 @@ class TrainingSet:
         return torch.cat(images), torch.cat(classes)
 
 
+def sized(image: np.ndarray, patch: list[int]) -> np.ndarray:
+    """The lower corner of an image (x, y, z), cut or filled up with air to the size of `patch`."""
+    part = image[: patch[0], : patch[1], : patch[2]]
+    missing = [(0, want - side) for want, side in zip(patch, part.shape, strict=True)]
+    return np.pad(part, missing)
+
+
 def _turns(chunks: list[Chunk]) -> np.ndarray:
     """Indices of the chunks, each as often as it is thicker than the thinnest.
 

@@ -35,3 +35,28 @@ rule train_model:
         code=code_digest("train_model"),
     script:
         "../scripts/train_model.py"
+
+
+rule export_onnx:
+    """Write a trained model as ONNX, checked against torch on a training patient's chunks."""
+    input:
+        weights="results/models/{model}/model.safetensors",
+        card="results/models/{model}/model.json",
+        train_images=train_images,
+        train_labels=train_labels,
+        train_kept=train_kept,
+    output:
+        onnx="results/models/{model}/model.onnx",
+    log:
+        "results/logs/export_onnx/{model}.log",
+    benchmark:
+        "results/benchmarks/export_onnx/{model}.tsv"
+    conda:
+        "../../envs/learn.yaml"
+    params:
+        code=code_digest("export_onnx"),
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    script:
+        "../scripts/export_onnx.py"
