@@ -246,3 +246,14 @@ def test_the_deviation_of_a_moved_surface_is_the_way_it_went():
     centre = centre_of_gravity_mm(sphere)
     larger = Surface(centre + (sphere.vertices_mm - centre) * 13 / 12, sphere.triangles)
     assert deviation(sphere, larger) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_flat_end_between_thick_slices_lies_midway():
+    mask = np.zeros((30, 30, 8), dtype=bool)
+    mask[5:25, 5:25, 2:6] = True
+    affine = np.diag([1.0, 1.0, 5.0, 1.0])
+    surface = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
+    # A tenth of a slice is left to the rounded rim, whose volume the flat ends take over.
+    heights = surface.vertices_mm[:, 2]
+    assert np.percentile(heights, 1) == pytest.approx(7.5, abs=0.5)
+    assert np.percentile(heights, 99) == pytest.approx(27.5, abs=0.5)

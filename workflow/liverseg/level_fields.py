@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 HALF_STEP = 0.5 / 255.0  # half of what a probability of 8 bits can tell
+REACH = 1.0  # slices; distances beyond it do not draw the surface from the middle of two slices
 THICK = 1.5  # ratio of the slices' distance to that of pixels from which they count as thick
 
 
@@ -40,11 +41,15 @@ def in_plane_distances(field: np.ndarray, pixel_mm: np.ndarray, slice_mm: float)
     Interpolating distances rather than grey values between slices carries an outline over
     smoothly (shape-based interpolation, Raya & Udupa 1990, doi:10.1109/42.52980). Next to the
     outline the distance comes from the field's own slope, finer than a pixel. In a slice without
-    the region it is the distance in space, so that the ends of the region close.
+    the region, and within those next to them, it is the distance in space: so the ends close
+    half-way between two slices where they are flat, as a liver's is that the scan cuts off.
     """
     inside = field > 0
     spacing = tuple(float(step) for step in pixel_mm)
     in_space = edt.edt(~inside, anisotropy=(slice_mm, *spacing), black_border=False)
+    depth = edt.edt(inside, anisotropy=(slice_mm, *spacing), black_border=True)
+    filled = inside.any(axis=(1, 2))
+    at_end = ~(np.roll(filled, 1) & np.roll(filled, -1))
     distances = np.empty(field.shape, dtype=np.float32)
     half_pixel = float(pixel_mm.min()) / 2
     for index, flat in enumerate(inside):
@@ -54,11 +59,14 @@ def in_plane_distances(field: np.ndarray, pixel_mm: np.ndarray, slice_mm: float)
         within = edt.edt(flat, anisotropy=spacing, black_border=True)
         without = edt.edt(~flat, anisotropy=spacing, black_border=False)
         coarse = np.where(flat, within - half_pixel, half_pixel - without)
+        if at_end[index]:
+            coarse = np.minimum(coarse, depth[index] - half_pixel)
         slope = np.hypot(*np.gradient(field[index], *spacing))
         fine = field[index] / np.maximum(slope, 1e-3)
         beside = (np.abs(coarse) <= 1.01 * half_pixel) & (np.abs(fine) < 3 * half_pixel)
         distances[index] = np.where(beside, fine, coarse)
-    return distances
+    # A part that ends flat between two slices ends midway, however thick it was.
+    return np.clip(distances, -REACH * slice_mm, REACH * slice_mm)
 
 
 def between_slices(volume: np.ndarray, steps: int) -> np.ndarray:
