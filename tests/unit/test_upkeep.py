@@ -83,3 +83,15 @@ def test_clean_leaves_the_readme(tmp_path: Path) -> None:
     (tmp_path / "results/README.md").touch()
     upkeep.clean(tmp_path)
     assert [path.name for path in tmp_path.rglob("*")] == ["results", "README.md"]
+
+
+def test_the_command_line_takes_a_folder_and_a_call(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    crashed(tmp_path)
+    words = ["resume", "--directory", str(tmp_path), "--", "echo", "--cores", "2"]
+    assert upkeep.main(words) == 0
+    assert "--cores 2 --rerun-incomplete" in capfd.readouterr().out
+    driver_starts(tmp_path)
+    assert upkeep.main(words) == 1
+    assert "remedy: wait for it or end it" in capfd.readouterr().err

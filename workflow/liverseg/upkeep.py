@@ -118,13 +118,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m workflow.liverseg.upkeep", description=__doc__)
     parser.add_argument("do", choices=["resume", "clean"])
     parser.add_argument("--directory", type=Path, default=Path(), help="of the run; default: here")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- snakemake and its options")
-    chosen = parser.parse_args(arguments)
+    parser.epilog = "After `--` stands the Snakemake call to go on with."
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    chosen, command = parser.parse_args(arguments[:split]), arguments[split + 1 :]
     try:
         if chosen.do == "clean":
             clean(chosen.directory)
             return 0
-        command = [word for word in chosen.command if word != "--"]
         return resume(command or ["snakemake", "--cores", "all"], chosen.directory)
     except LiversegError as error:
         print(error, file=sys.stderr)
