@@ -28,7 +28,7 @@ def patient():
         body & (z > 36) & (np.abs(x - 36) > 5) & (((x - 36) / 28) ** 2 + ((y - 28) / 18) ** 2 < 1)
     )
     hu[lungs] = -850
-    liver = ((x - 22) / 14) ** 2 + ((y - 30) / 15) ** 2 + ((z - 22) / 12.5) ** 2 < 1
+    liver = ((x - 49) / 14) ** 2 + ((y - 30) / 15) ** 2 + ((z - 22) / 12.5) ** 2 < 1
     hu[liver] = 110
     noise = np.random.default_rng(0).normal(0, 15, hu.shape)
     return (hu + noise).astype(np.int16), liver.astype(np.uint8)
@@ -64,7 +64,7 @@ def damaged(kind):
         case "empty":
             mask[:] = 0
         case "shrunk":
-            mask[(x < 18) | (x > 26) | (y < 24) | (y > 34)] = 0
+            mask[(x < 45) | (x > 53) | (y < 24) | (y > 34)] = 0
         case "everything soft":
             mask[:] = patient()[0] > -300
         case "speckled":
@@ -78,7 +78,7 @@ def damaged(kind):
         case "into the lung":
             mask = np.roll(mask, 16, axis=2)
         case "hollow":
-            inner = ((x - 22) / 9) ** 2 + ((y - 30) / 10) ** 2 + ((z - 22) / 8) ** 2 < 1
+            inner = ((x - 49) / 9) ** 2 + ((y - 30) / 10) ** 2 + ((z - 22) / 8) ** 2 < 1
             mask[inner] = 0
         case "cut off":
             mask = np.roll(mask, -22, axis=2)

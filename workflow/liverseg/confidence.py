@@ -31,7 +31,8 @@ class Check:
 class Evidence:
     """What is known of a predicted mask `(x, y, z)` on canonical axes; None where unknown.
 
-    side: centre of the mask against the body's centre, −1 (the patient's right) to 1.
+    side: centre of the mask against the body's centre, −1 (the patient's left) to 1 (right, where
+    x of RAS runs to).
     slice_jump: largest change of area between neighbouring slices within the scan, as part of
     the largest area, for each `JUMP_MM` of slice distance.
     """
@@ -147,7 +148,7 @@ def _checks(evidence: Evidence, limits: dict[str, Any]) -> Iterator[Check]:
         limits,
         "the scan may cut the organ off: {:.0%} of its largest section lie on an edge",
     )
-    yield _below("side", evidence.side, limits, "the mask lies on the patient's left ({:.2f})")
+    yield _above("side", evidence.side, limits, "the mask lies on the patient's left ({:.2f})")
     yield _below(
         "slice_jump", evidence.slice_jump, limits, "the area jumps by {:.0%} between two slices"
     )
