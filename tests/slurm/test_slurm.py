@@ -59,7 +59,7 @@ def scontrol_state(job: str) -> str:
     return shown.stdout.strip()
 
 
-def until(condition: object, seconds: float = 240) -> bool:
+def until(condition: object, seconds: float = 600) -> bool:
     """Wait until a call returns something true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
