@@ -39,7 +39,7 @@ def _die_in_writes(kill_at: int) -> None:
             result = doing(*arguments, **named)
             if done == kill_at:
                 if halve:  # as a kill in the middle of the bytes would leave it
-                    os.truncate(arguments[1], os.path.getsize(arguments[1]) // 2)
+                    os.truncate(arguments[1], Path(arguments[1]).stat().st_size // 2)
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -95,7 +96,7 @@ def load_model(weights: Path, card_path: Path) -> tuple[nn.Module, ModelCard]:
     network = build_network(card.architecture, out_channels=card.label_map.n_classes)
     try:
         network.load_state_dict(load_file(weights))
-    except Exception as error:  # safetensors raises its own kind, torch a RuntimeError
+    except (SafetensorError, RuntimeError, OSError) as error:
         raise fault(
             file=weights,
             expected="the weights that model.json describes",
