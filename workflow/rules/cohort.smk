@@ -1,31 +1,8 @@
 # In: CTs and labels as the user has them (or the demo's phantoms). Out: a record of each patient,
 # the tables of the admitted and the rejected, and the split.
-import json
-from hashlib import sha256
-
-from workflow.liverseg.manifest import read_manifest
 
 
-def template_digest():
-    """Digest of the page's template and style: another look makes the page again."""
-    parts = ("workflow/report/cohort.html.j2", "workflow/report/page/page.css")
-    return sha256(b"".join((ROOT / part).read_bytes() for part in parts)).hexdigest()[:16]
-
-
-def inspection_summary():
-    """The summary, where `inspect` was asked for and has been made."""
-    text = Path("results/cohort/summary.txt")
-    asked = "inspect" in workflow.dag_settings.targets and text.exists()
-    return text.read_text(encoding="utf-8") if asked else ""
-
-
-def manifest_here():
-    """The manifest that the configuration names, read from the working directory, or None."""
-    path = CONFIG["inspection"]["manifest"]
-    try:
-        return None if path is None else read_manifest(Path(path))
-    except LiversegError as error:
-        raise WorkflowError(str(error)) from None
+include: "cohort_inputs.smk"
 
 
 if CONFIG["patients"] == "demo":
@@ -49,25 +26,6 @@ if CONFIG["patients"] == "demo":
             code=code_digest("make_phantoms"),
         script:
             "../scripts/make_phantoms.py"
-
-
-MANIFEST = manifest_here()
-
-
-def unspaced(wildcards):
-    """The user's file whose spacing the table overrules."""
-    return str(PATIENTS[wildcards.patient].unspaced[wildcards.part])
-
-
-def given_spacing(wildcards):
-    """The spacing that the user's table gives, as JSON; null where it gives none."""
-    return json.dumps(PATIENTS[wildcards.patient].spacing_mm)
-
-
-def manifest_entry(wildcards):
-    """The manifest's digests of this patient's files, as JSON; null without a manifest."""
-    entry = None if MANIFEST is None else MANIFEST.get(wildcards.patient, {})
-    return json.dumps(entry, sort_keys=True)
 
 
 rule correct_spacing:
