@@ -59,7 +59,9 @@ def record_of(
 
 
 def _volumes(mask: np.ndarray, affine: np.ndarray, labels: LabelMap) -> dict[str, float]:
-    counts = np.bincount(mask.ravel(order="K"), minlength=labels.n_classes)
+    counts = np.zeros(labels.n_classes, dtype=np.int64)
+    for k in range(mask.shape[2]):  # bincount makes 8 bytes of each voxel
+        counts += np.bincount(mask[:, :, k].ravel(order="K"), minlength=labels.n_classes)
     return {
         name: float(sum(counts[index] for index in labels.region(name)) * voxel_ml(affine))
         for name in labels.names
