@@ -114,8 +114,11 @@ def test_the_road_through_slurm_ends_in_the_bits_of_a_quiet_local_run(
             stderr=stream,
             env={**os.environ, "PYTHONPATH": str(plugins)},
         )
-        disturbed = disturb(house, log)
-        driver.wait(timeout=900)
+        try:
+            disturbed = disturb(house, log)
+            driver.wait(timeout=900)
+        finally:
+            driver.kill()  # a failed test leaves no driver behind
     assert driver.returncode == 0, log.read_text()[-5000:]
     assert disturbed == ["requeued", "cancelled"]
     assert digests(house) == digests(quiet)
