@@ -19,6 +19,16 @@ from workflow.liverseg.leases import lease
 DRIVER = "LIVERSEG_DRIVER"  # pid of the Snakemake process that started this job
 
 
+def prepare_jobs(root: Path) -> None:
+    """Let scripts find `workflow.liverseg` below `root`, and know this process, which starts them.
+
+    Called once by the rule files; what is set here reaches each job through its environment.
+    """
+    paths = [str(root), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    os.environ[DRIVER] = str(os.getpid())
+
+
 def run_job(snakemake: Any, main: Callable[..., None]) -> None:
     """Call `main` with what the rule gives under its parameters' names.
 

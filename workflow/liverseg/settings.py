@@ -1,4 +1,4 @@
-"""The configuration: laid over the defaults, checked strictly, handed to rules as canonical text."""
+"""The configuration: laid over the defaults, checked strictly, handed on as canonical text."""
 
 import difflib
 import functools
@@ -27,7 +27,10 @@ def read_config(path: Path) -> dict:
         raise fault(file=path, found=str(error), remedy="correct the YAML") from error
     if not isinstance(content or {}, dict):
         raise fault(
-            file=path, expected="`key: value` lines", found=repr(content), remedy="see config/README.md"
+            file=path,
+            expected="`key: value` lines",
+            found=repr(content),
+            remedy="see config/README.md",
         )
     return content or {}
 
@@ -92,16 +95,18 @@ def _fill_defaults(check_properties: Any) -> Any:
 def _explain(error: jsonschema.ValidationError) -> str:
     place = ".".join(str(part) for part in error.absolute_path) or "config"
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = error.schema.get("properties", {})
+        known = dict(error.schema).get("properties", {})  # type: ignore[arg-type]
         unknown = sorted(set(error.instance) - set(known))
         return "; ".join(f"{place}: unknown key `{key}`{_nearest(key, known)}" for key in unknown)
     if error.validator in {"oneOf", "anyOf"} and error.context:
         detail = sorted({_explain(inner) for inner in error.context})
-        return f"{place}: found {error.instance!r}, which fits none of the choices ({'; '.join(detail)})"
+        return f"{place}: {error.instance!r} fits none of the choices ({'; '.join(detail)})"
     description = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
     return f"{place}: {error.message}" + (f" ({description})" if description else "")
 
 
 def _nearest(key: str, known: Any) -> str:
     near = difflib.get_close_matches(str(key), [str(name) for name in known], n=1, cutoff=0.4)
-    return f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(sorted(map(str, known)))}"
+    return (
+        f"; did you mean `{near[0]}`?" if near else f"; known: {', '.join(sorted(map(str, known)))}"
+    )

@@ -1,22 +1,17 @@
 # In: the configuration. Out: checked settings, the patients, and what the rules ask about them.
-import os
 import re
 import sys
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
-# Scripts find `workflow.liverseg` as rules do, and know the process that must outlive them.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-)
-os.environ["LIVERSEG_DRIVER"] = str(os.getpid())
 
 from snakemake.logging import logger
 
 from workflow.liverseg import settings as _settings
 from workflow.liverseg.code_digest import code_digest as _code_digest
 from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.jobs import prepare_jobs
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.machine import gpus_here
 from workflow.liverseg.patients import Cohort, read_cohort
@@ -25,6 +20,8 @@ from workflow.liverseg.run_notes import RunNotes
 from workflow.liverseg.space import space_note
 from workflow.liverseg.spacings import respaced
 from workflow.liverseg.upkeep import driver_ends, driver_starts
+
+prepare_jobs(ROOT)
 
 
 def checked_config():
@@ -190,10 +187,12 @@ def every_segmentation(wildcards):
     others = (".nrrd", ".nhdr", ".mha", ".mhd", ".raw", ".zraw")
     dicom = [name for name in patients if sources[name]
              and not any(path.name.lower().endswith(others) for path in sources[name])]  # fmt: skip
-    folder = "results/predictions/{model}/{patient}/"
-    return expand(folder + "mask.seg.nrrd", model=MODELS, patient=patients) + expand(
-        folder + "mask.seg.dcm", model=MODELS, patient=dicom
-    )
+    nrrd = "results/predictions/{model}/{patient}/mask.seg.nrrd"
+    seg = "results/predictions/{model}/{patient}/mask.seg.dcm"
+    return [
+        *expand(nrrd, model=MODELS, patient=patients),
+        *expand(seg, model=MODELS, patient=dicom),
+    ]
 
 
 def model_comparison(wildcards):

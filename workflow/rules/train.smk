@@ -53,10 +53,10 @@ rule export_onnx:
         "results/benchmarks/export_onnx/{model}.tsv"
     conda:
         "../../envs/learn.yaml"
-    params:
-        code=code_digest("export_onnx"),
     resources:
         mem_mb=8000,
         runtime=60,
+    params:
+        code=code_digest("export_onnx"),
     script:
         "../scripts/export_onnx.py"
