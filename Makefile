@@ -59,4 +59,4 @@ docs: install  ## Make the settings table of config/README.md from the schemas
 lock: install  ## Resolve envs/requirements.in into the lock anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header \
-	  $$(sed 's/^/--no-emit-package /' envs/unlocked.txt) envs/requirements.in --output-file envs/requirements.txt
+	  $$(sed 's/^/--no-emit-package /' envs/unlocked.txt) envs/requirements.in --no-emit-index-url --output-file envs/requirements.txt
