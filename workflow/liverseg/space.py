@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-# Bytes a voxel, a rough estimate that errs to the large side: float16 image and uint8 label in the volume, and again
-# in the chunks; on the scanner's grid a mask, a masked CT and a probability, all but empty.
+# Bytes a voxel, a rough estimate that errs to the large side: float16 image and uint8 label in
+# the volume, and again in the chunks; on the scanner's grid a mask, a masked CT and a probability.
 PREPARED_BYTES = 2 * (2 + 1)
 PREDICTED_BYTES = 0.3
 SURFACES_AND_PICTURES_BYTES = 25e6

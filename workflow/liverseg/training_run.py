@@ -52,13 +52,14 @@ def run_training(
     name: str,
     settings: dict[str, Any],
     resume_root: Path,
+    code: tuple[str, ...] = (),
     terminal: TextIO | None = None,
 ) -> Trained:
     """Train the model `name` and write its weights, card and history.
 
     `settings` holds the config's `training`, `labels`, `volumes`, `chunks`, and `model`, the
     entry of the catalogue, whose own `training` is laid over the general one. A training that was
-    interrupted goes on from its state under `resume_root`.
+    interrupted goes on from its state under `resume_root`, if `code` (digests) is the same too.
     """
     training = merged(settings["training"], settings["model"].get("training", {}))
     architecture = {key: value for key, value in settings["model"].items() if key != "training"}
@@ -81,7 +82,7 @@ def run_training(
             report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
         report.say(compute.describe() + f"; {training['threads']} threads")
         report.say(data.describe() + f"; patches of {'×'.join(map(str, data.patch))}")
-        key = resume_key({**settings, "threads": training["threads"]}, files.inputs, name)
+        key = resume_key({**settings, "code": sorted(code)}, files.inputs, name)
         resume = ResumeFolder(resume_root / key)
         with resume.held():
             trained = train(

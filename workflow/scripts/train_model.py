@@ -16,14 +16,25 @@ def main(
     history: Path,
     model: str,
     settings: dict,
+    code: list[str],
 ) -> None:
-    """Write weights, card and history; an interrupted training goes on where it was."""
+    """Write weights, card and history; an interrupted training goes on where it was.
+
+    A state that other code left is not gone on from: the result would be of neither.
+    """
     files = TrainingFiles(
         train_images, train_labels, train_kept, validation_volumes, weights, card, history
     )
     # Beside models/, undeclared: Snakemake removes what a failed job declares.
     resume_root = weights.parents[2] / ".resume"
-    run_training(files, name=model, settings=settings, resume_root=resume_root, terminal=terminal())
+    run_training(
+        files,
+        name=model,
+        settings=settings,
+        code=tuple(code),
+        resume_root=resume_root,
+        terminal=terminal(),
+    )
 
 
 if __name__ == "__main__":
