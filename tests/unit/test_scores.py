@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.images import Image
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.scores import (
     distance_scores,
     measure_surfaces,
-    on_grid,
     score_region,
     score_regions,
     weighted_percentile,
@@ -207,25 +204,3 @@ def test_a_region_that_nests_counts_the_inner_one():
     )
     assert scores["liver"]["dice"] == 1.0
     assert scores["tumour"]["dice"] == 0.0
-
-
-def test_a_label_in_another_orientation_is_turned_to_the_mask():
-    voxels = np.arange(24).reshape(2, 3, 4)
-    mask = Image(voxels, np.diag([-1.0, -1.0, 2.0, 1.0]))
-    affine = np.array([[0, 0, 1.0, 0], [0, 1.0, 0, 0], [2.0, 0, 0, 0], [0, 0, 0, 1.0]])
-    label = Image(voxels[::-1, ::-1].transpose(2, 1, 0), affine)
-    np.testing.assert_array_equal(on_grid(label, mask, patient="p", file="x"), voxels)
-
-
-def test_a_label_without_an_affine_of_its_own_has_the_masks():
-    voxels = np.arange(24).reshape(2, 3, 4)
-    mask = Image(voxels, np.diag([-0.8, -0.8, 2.0, 1.0]))
-    np.testing.assert_array_equal(
-        on_grid(Image(voxels, np.eye(4)), mask, patient="p", file="x"), voxels
-    )
-
-
-def test_a_label_of_another_shape_names_the_patient():
-    mask = Image(np.zeros((2, 3, 4)), np.eye(4))
-    with pytest.raises(LiversegError, match="patient: p7"):
-        on_grid(Image(np.zeros((2, 3, 5)), np.eye(4)), mask, patient="p7", file="x")

@@ -21,6 +21,7 @@ from workflow.liverseg.intake import (
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.manifest import check_against
 from workflow.liverseg.nifti_stream import Volume, read_volume
+from workflow.liverseg.orientations import orientation, slice_axis
 from workflow.liverseg.thumbnails import thumbnail
 
 FORMAT = 1
@@ -111,24 +112,6 @@ def geometry(volume: Volume) -> dict:
         "slope": volume.header.slope,
         "intercept": volume.header.inter,
     }
-
-
-def orientation(affine: np.ndarray) -> str:
-    """Return axis codes such as `LPS`: where i, j and k run to, by their largest component."""
-    steps = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    codes = ["", "", ""]
-    free = np.abs(steps)
-    for _ in range(3):
-        world, index = np.unravel_index(int(free.argmax()), free.shape)
-        codes[int(index)] = "LPI RAS"[int(world) + 4 * int(steps[world, index] > 0)]
-        free[world, :] = -1
-        free[:, index] = -1
-    return "".join(codes)
-
-
-def slice_axis(affine: np.ndarray) -> int:
-    """Return the storage axis that runs most nearly along the body."""
-    return int(np.abs(affine[2, :3] / np.linalg.norm(affine[:3, :3], axis=0)).argmax())
 
 
 def judge_geometry(volume: Volume, settings: Mapping) -> list[Finding]:

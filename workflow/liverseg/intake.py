@@ -15,6 +15,7 @@ from workflow.liverseg.images import Image
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.nifti_header import affine_distance_mm
 from workflow.liverseg.nifti_stream import Volume, read_volume
+from workflow.liverseg.orientations import orientation, turned_onto
 
 # ASSUME writers round affines to float32 and spacings to a few digits: half a voxel at the far
 # corner is more than rounding ever makes, and less than any true shift.
@@ -63,6 +64,25 @@ def read_case(image: Path, label: Path | None, labels: LabelMap, patient: str) -
         None if raw is None else Image(data=raw, affine=grid),
         list(pair.repairs),
     )
+
+
+def read_masks(
+    mask: Path, label: Path, labels: LabelMap, patient: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read a predicted mask and its reference on the mask's grid.
+
+    Returns the classes of both `(i, j, k)`, uint8, and the affine. The reference is repaired as
+    `read_case` repairs it; LiversegError where inspection would reject it.
+    """
+    try:
+        pair = read_pair(mask, label)
+        if pair.label is None:
+            raise ValueError("a label is needed")
+        reference = whole_numbers(pair.label)
+        check_values(label_counts(reference), labels)
+    except Rejection as rejection:
+        raise as_error(patient, rejection.finding) from rejection
+    return pair.image.voxels, labels.classes(reference), pair.image.header.affine
 
 
 def as_error(patient: str, finding: Finding) -> LiversegError:
@@ -114,22 +134,20 @@ def three_dimensional(volume: Volume, part: str) -> tuple[Volume, tuple[Finding,
 
 
 def same_grid(ct: Volume, label: Volume) -> tuple[Volume, tuple[Finding, ...]]:
-    """Check that a label lies on its CT's grid; an identity affine is replaced by the CT's."""
-    if ct.voxels.shape != label.voxels.shape:
-        raise Rejection(
-            reject(
-                "shapes_differ",
-                "label",
-                found=" × ".join(map(str, label.voxels.shape)),
-                expected=f"the CT's {' × '.join(map(str, ct.voxels.shape))}",
-                remedy="give the label that was drawn on this CT; it is never resized to fit",
-            )
-        )
-    apart_mm = affine_distance_mm(ct.header.affine, label.header.affine, ct.voxels.shape)
-    spacing_mm = np.linalg.norm(ct.header.affine[:3, :3], axis=0)
-    if apart_mm <= AFFINE_TOLERANCE_VOXELS * float(spacing_mm.min()):
-        return replace(label, header=replace(label.header, affine=ct.header.affine)), ()
-    if label.header.affine_from == "none" or is_identity(label.header.affine):
+    """Bring a label onto its CT's grid: turned to its axes, or with its affine; else reject.
+
+    A label may be stored along other axes than its CT: its own affine says which. One without
+    an affine (the identity) takes the CT's as it is.
+    """
+    turned = _on_axes_of(ct, label)
+    if _lies_on(ct, turned):
+        findings = () if turned is label else (_turned(ct, label),)
+        return replace(turned, header=replace(label.header, affine=ct.header.affine)), findings
+    bare = label.header.affine_from == "none" or is_identity(label.header.affine)
+    shape = (label if bare else turned).voxels.shape
+    if ct.voxels.shape != shape:
+        raise _shapes_differ(ct.voxels.shape, shape)
+    if bare:
         finding = repair(
             "label_affine",
             "label",
@@ -138,7 +156,23 @@ def same_grid(ct: Volume, label: Volume) -> tuple[Volume, tuple[Finding, ...]]:
             remedy="the CT's affine was taken, as the shapes agree",
         )
         return replace(label, header=replace(label.header, affine=ct.header.affine)), (finding,)
-    raise Rejection(
+    raise _affines_differ(affine_distance_mm(ct.header.affine, turned.header.affine, shape))
+
+
+def _shapes_differ(wanted: tuple[int, ...], shape: tuple[int, ...]) -> Rejection:
+    return Rejection(
+        reject(
+            "shapes_differ",
+            "label",
+            found=" × ".join(map(str, shape)),
+            expected=f"the CT's {' × '.join(map(str, wanted))}",
+            remedy="give the label that was drawn on this CT; it is never resized to fit",
+        )
+    )
+
+
+def _affines_differ(apart_mm: float) -> Rejection:
+    return Rejection(
         reject(
             "affines_differ",
             "label",
@@ -146,6 +180,35 @@ def same_grid(ct: Volume, label: Volume) -> tuple[Volume, tuple[Finding, ...]]:
             expected="the CT's affine",
             remedy="export the label on the CT's grid; nothing says which of the two is right",
         )
+    )
+
+
+def _on_axes_of(ct: Volume, label: Volume) -> Volume:
+    """Turn a label to the order and direction of its CT's axes; itself where it has them."""
+    if label.header.affine_from == "none":
+        return label
+    turned = turned_onto(label.voxels, label.header.affine, ct.header.affine)
+    if turned is None:
+        return label
+    voxels, affine = turned
+    return replace(label, voxels=voxels, header=replace(label.header, affine=affine))
+
+
+def _lies_on(ct: Volume, label: Volume) -> bool:
+    if ct.voxels.shape != label.voxels.shape:
+        return False
+    apart_mm = affine_distance_mm(ct.header.affine, label.header.affine, ct.voxels.shape)
+    spacing_mm = np.linalg.norm(ct.header.affine[:3, :3], axis=0)
+    return apart_mm <= AFFINE_TOLERANCE_VOXELS * float(spacing_mm.min())
+
+
+def _turned(ct: Volume, label: Volume) -> Finding:
+    return repair(
+        "label_orientation",
+        "label",
+        found=f"a label stored along {orientation(label.header.affine)}",
+        expected=f"the CT's axes, {orientation(ct.header.affine)}",
+        remedy="it was turned to the CT's axes by its own affine; both lie on the same voxels",
     )
 
 

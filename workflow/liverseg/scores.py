@@ -9,14 +9,10 @@ spacing and the number of voxels on an edge do not bias the distances. MONAI fin
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
 from workflow.liverseg.boxes import bounding_box
-from workflow.liverseg.errors import fault
-from workflow.liverseg.images import Image
 from workflow.liverseg.labels import LabelMap
 
 METRICS = (
@@ -115,27 +111,6 @@ def score_regions(
         )
         for name in label_map.names
     }
-
-
-def on_grid(label: Image, grid: Image, *, patient: str, file: Path) -> np.ndarray:
-    """The label's voxels in the axis order and direction of `grid`.
-
-    A label may be stored in another orientation than its CT, and one of the CT's shape may carry
-    no affine of its own (the identity): then it is the CT's. LiversegError if the shapes differ.
-    """
-    voxels = label.data
-    if not np.array_equal(label.affine, np.eye(4)):
-        turn = ornt_transform(io_orientation(label.affine), io_orientation(grid.affine))
-        voxels = apply_orientation(voxels, turn)
-    if voxels.shape != grid.data.shape:
-        raise fault(
-            patient=patient,
-            file=file,
-            expected=f"a label of the predicted mask's shape {grid.data.shape}",
-            found=str(voxels.shape),
-            remedy="give the label that was drawn on this CT",
-        )
-    return voxels
 
 
 def count_overlap(predicted: np.ndarray, reference: np.ndarray) -> Overlap:

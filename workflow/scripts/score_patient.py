@@ -2,23 +2,25 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from workflow.liverseg.files import write_json
-from workflow.liverseg.images import read_image
+from workflow.liverseg.intake import read_masks
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.scores import on_grid, score_regions
+from workflow.liverseg.scores import score_regions
 
 
 def main(mask: Path, label: Path, scores: Path, patient: str, model: str, settings: dict) -> None:
     """Write `{patient, model, tolerance_mm, regions: {name: {metric: value}}}` as JSON."""
     label_map = LabelMap.from_settings(settings["labels"])
     tolerance_mm = settings["scores"]["surface_tolerance_mm"]
-    predicted = read_image(mask, dtype=None)
-    reference = on_grid(read_image(label, dtype=None), predicted, patient=patient, file=label)
+    predicted, reference, affine = read_masks(mask, label, label_map, patient)
+    i_mm, j_mm, k_mm = (float(step) for step in np.linalg.norm(affine[:3, :3], axis=0))
     regions = score_regions(
-        predicted.data,
-        label_map.classes(reference),
+        predicted,
+        reference,
         label_map=label_map,
-        spacing_mm=predicted.spacing_mm,
+        spacing_mm=(i_mm, j_mm, k_mm),
         tolerance_mm=tolerance_mm,
     )
     write_json(
