@@ -188,12 +188,39 @@ def _from_entries(
         )
     refusals.sort(key=lambda refusal: refusal.patient)
     unique = tuple(dict.fromkeys(refusals))
+    joined, known = _join_known(patients)
+    return _cohort(joined, unique, (*remarks, *known), layout)
+
+
+def _join_known(patients: list[Patient]) -> tuple[list[Patient], tuple[Refusal, ...]]:
+    """Give patients whom a table knows as one person one group; a group of the sheet stands."""
     persons = known_persons(patient.patient for patient in patients)
-    joined = [
-        replace(p, group=persons[p.patient]) if p.group == p.patient and p.patient in persons else p
-        for p in patients
+    joined = []
+    together: dict[str, list[str]] = {}
+    for patient in patients:
+        if patient.group == patient.patient and patient.patient in persons:
+            person = persons[patient.patient]
+            together.setdefault(person, []).append(patient.patient)
+            joined.append(replace(patient, group=person))
+        else:
+            joined.append(patient)
+    remarks = [
+        Refusal(patient, _known_person([other for other in group if other != patient]))
+        for group in together.values()
+        for patient in group
+        if len(group) > 1
     ]
-    return _cohort(joined, unique, remarks, layout)
+    return joined, tuple(sorted(remarks, key=lambda remark: remark.patient))
+
+
+def _known_person(others: list[str]) -> Finding:
+    return warn(
+        "person_known",
+        "patient",
+        found=f"the same person as {', '.join(sorted(others))}, by the table of known overlaps",
+        expected="each person once",
+        remedy="nothing: they share a group, which one split keeps together",
+    )
 
 
 def normal_id(patient: str) -> str:
