@@ -109,6 +109,7 @@ def test_three_pictures_are_drawn_also_of_nothing(tmp_path: Path, liver: bool):
         image=tmp_path / "ct.nii.gz",
         mask=tmp_path / "mask.nii.gz",
         meshes=[tmp_path / "liver.ply", tmp_path / "tumour.ply"],
+        patient="p1",
         settings=SETTINGS,
         **pictures,
     )

@@ -216,6 +216,24 @@ def test_a_refused_ct_is_an_empty_file_and_its_label_says_so(tmp_path: Path):
     assert [one["code"] for one in joined["findings"]] == ["dicom_gap", "ct_not_imported"]
 
 
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (lambda b: b[:100], "file_truncated"),
+        (lambda b: b"<html>", "not_nifti"),
+        (lambda b: b[:40] + b"\2\0" + b[42:], "ct_not_imported"),
+    ],
+    ids=["cut", "web page", "two dimensions"],
+)
+def test_a_label_on_a_damaged_nifti_ct_is_refused(case: Case, damage, code: str):
+    plain = case.folder / "own.nii"
+    plain.write_bytes(damage(read_bytes_of(case.ct)))
+    case.ct = plain
+    masks = {"liver": liver()}
+    source = write_seg(case.folder / "s.dcm", masks, series=case.series, origin=ORIGIN)
+    assert case.label(source)[1] == [code]
+
+
 def test_nothing_of_the_person_reaches_an_output(case: Case):
     seg = write_seg(case.folder / "seg.dcm", {"Liver": liver(), PERSON: tumour()},
                     series=case.series, origin=ORIGIN)  # fmt: skip

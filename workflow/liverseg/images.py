@@ -2,13 +2,16 @@
 
 import gzip
 import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
 import numpy as np
-from isal import igzip
+from isal import igzip, igzip_lib
 from nibabel.orientations import aff2axcodes
+
+from workflow.liverseg.errors import LiversegError, fault
 
 
 @dataclass(frozen=True)
@@ -33,16 +36,28 @@ class Image:
 def read_bytes(path: Path) -> bytes:
     """All bytes of a file, inflated if it is gzip (by content, not by name).
 
-    Reads the stream to its end, so that a wrong checksum raises `gzip.BadGzipFile` and a cut
-    one `EOFError`; nibabel alone notices neither.
+    Reads the stream to its end, so that a wrong checksum or a cut is found, which nibabel alone
+    does not notice; LiversegError then names the file. For the workflow's own files: those of
+    the user are read by `intake`, which repeats no name.
     """
     raw = path.read_bytes()
-    return igzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    if raw[:2] != b"\x1f\x8b":
+        return raw
+    try:
+        return igzip.decompress(raw)
+    except (gzip.BadGzipFile, zlib.error, igzip_lib.IsalError) as error:  # type: ignore[misc]
+        raise _damaged(path, "a damaged gzip stream") from error
+    except EOFError as error:
+        raise _damaged(path, "a gzip stream that ends too early") from error
 
 
-def read_header(path: Path) -> nibabel.Nifti1Image:
-    """A nibabel image whose voxels have not been read: for its shape and affine only."""
-    return nibabel.load(path)  # type: ignore[return-value]
+def _damaged(path: Path, found: str) -> LiversegError:
+    return fault(
+        file=path,
+        expected="a gzip stream that is whole and whose checksum is right",
+        found=found,
+        remedy="delete the file and run again, or copy it here once more if it came from elsewhere",
+    )
 
 
 def read_image(path: Path, dtype: type | None = np.float32) -> Image:

@@ -12,7 +12,8 @@ import numpy as np
 
 from workflow.liverseg.files import read_json, whole, write_json
 from workflow.liverseg.findings import Finding, Rejection, reject, worst
-from workflow.liverseg.images import Image, read_header, write_image
+from workflow.liverseg.images import Image, write_image
+from workflow.liverseg.nifti_stream import read_grid
 
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 
@@ -102,18 +103,17 @@ def _only(sources: Sequence[Path]) -> Path:
 def _grid(ct: Path) -> Image:
     """Return shape and affine of a CT with voxels that take no memory."""
     if ct.stat().st_size == 0:
-        raise Rejection(
-            reject(
-                "ct_not_imported",
-                "label",
-                found="a label whose CT could not be imported",
-                expected="a CT",
-                remedy="mend the CT first",
-            )
-        )
-    header = read_header(ct)
-    affine = np.asarray(header.affine, np.float64)
-    return Image(np.broadcast_to(np.uint8(0), header.shape[:3]), affine)
+        raise _no_ct("a label whose CT could not be imported")
+    header = read_grid(ct, "ct")
+    if len(header.shape) < 3:
+        raise _no_ct("a label whose CT is no volume")
+    return Image(np.broadcast_to(np.uint8(0), header.shape[:3]), header.affine)
+
+
+def _no_ct(found: str) -> Rejection:
+    return Rejection(
+        reject("ct_not_imported", "label", found=found, expected="a CT", remedy="mend the CT first")
+    )
 
 
 def _series_digest(record: Path | None) -> str | None:

@@ -9,6 +9,8 @@ import hashlib
 import io
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -59,9 +61,27 @@ def read_volume(path: Path, part: str) -> Volume:
 
     `part` is "ct" or "label" and names the file in findings. Voxels are not scaled.
     """
+    with _telling(part), path.open("rb", buffering=0) as stream:
+        return _read(stream, path.name.lower(), part)
+
+
+def read_grid(path: Path, part: str) -> Header:
+    """Read the header alone: shape and affine; Rejection where it is none."""
+    with _telling(part), path.open("rb", buffering=0) as stream:
+        start = stream.read(16)
+        stream.seek(0)
+        if not start:
+            raise Rejection(not_nifti(part, "an empty file"))
+        zipped = start[:2] == GZIP_MAGIC
+        _check_name(path.name.lower(), zipped, start, part)
+        return _read_front(igzip.IGzipFile(fileobj=stream) if zipped else stream, part)[0]  # type: ignore[arg-type]
+
+
+@contextmanager
+def _telling(part: str) -> Iterator[None]:
+    """Turn what the system or the decompression raises into a Rejection."""
     try:
-        with path.open("rb", buffering=0) as stream:
-            return _read(stream, path.name.lower(), part)
+        yield
     except (gzip.BadGzipFile, zlib.error, igzip_lib.IsalError) as error:  # type: ignore[misc]
         raise Rejection(_damaged(part, _plain(error))) from error
     except EOFError as error:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from workflow.liverseg.files import write_json
 from workflow.liverseg.images import read_image
+from workflow.liverseg.intake import read_case
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.mesh_files import write_scene, write_surface
 from workflow.liverseg.mesh_records import (
@@ -21,7 +22,7 @@ def main(
     """Write one file per region and format (`{region}.{format}`), the scene and the record."""
     label_map = LabelMap.from_settings(settings["labels"])
     classes, soft = read_image(mask, dtype=None), read_image(probability)
-    hu = read_image(image).data.reshape(classes.data.shape)
+    hu = read_case(image, None, label_map, patient).image.data
     colours = scene_colours(label_map.names)
     surfaces, regions = {}, {}
     for region in label_map.names:

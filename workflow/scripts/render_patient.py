@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from workflow.liverseg.images import read_image
+from workflow.liverseg.intake import read_case
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.pictures import (
     as_patient,
@@ -18,19 +19,19 @@ from workflow.liverseg.views import Scene, draw_views
 
 def main(
     image: Path, mask: Path, meshes: list[Path], overlay: Path, projection: Path, surface: Path,
-    settings: dict,
+    patient: str, settings: dict,
 ) -> None:  # fmt: skip
     """Write the three pictures as PNG."""
     chosen = settings["pictures"]
     label_map = LabelMap.from_settings(settings["labels"])
     classes = read_image(mask, dtype=None)
     regions = {name: label_map.inside(classes.data, name) for name in label_map.names}
-    hu = read_image(image).data.reshape(classes.data.shape)
-    patient = crop_to_body(as_patient(hu, regions, classes.affine))
-    draw_overlay(overlay, patient, window_hu=chosen["window_hu"], slices=chosen["slices"])
+    hu = read_case(image, None, label_map, patient).image.data
+    shown = crop_to_body(as_patient(hu, regions, classes.affine))
+    draw_overlay(overlay, shown, window_hu=chosen["window_hu"], slices=chosen["slices"])
     parts = scene_parts({path.stem: path for path in meshes})
-    views = draw_views(Scene(projection_volumes(patient)[1], tuple(parts.values())))
-    draw_projection(projection, patient, views)
+    views = draw_views(Scene(projection_volumes(shown)[1], tuple(parts.values())))
+    draw_projection(projection, shown, views)
     draw_surface(surface, views, parts=parts)
 
 
