@@ -1,10 +1,11 @@
 """The digest changes with what code does, and with nothing else."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from workflow.liverseg.code_digest import code_digest
+from workflow.liverseg.code_digest import DigestMemory, code_digest
 
 SCRIPT = '''"""Cut."""
 from workflow.liverseg.chunks import cut
@@ -116,3 +117,33 @@ def test_error_texts_in_their_own_module_are_neutral(root: Path) -> None:
     before = digest(root, errors="def fault(): return 'a'\n",
                     grids="from workflow.liverseg.errors import fault\n")  # fmt: skip
     assert "errors" not in before
+
+
+def test_a_memory_gives_the_same_digests_without_parsing(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept/digests.json"
+    script = root / "cut.py"
+    plain = code_digest(script, root)
+    assert code_digest(script, root, DigestMemory(kept)) == plain
+    monkeypatch.setattr("workflow.liverseg.code_digest._digest_and_imports", None)
+    assert code_digest(script, root, DigestMemory(kept)) == plain
+
+
+def test_a_memory_sees_an_edit_that_keeps_size_and_time(root: Path, tmp_path: Path) -> None:
+    module = root / "workflow/liverseg/grids.py"
+    before = code_digest(root / "cut.py", root, DigestMemory(tmp_path / "kept"))
+    stat = module.stat()
+    module.write_text(module.read_text().replace("return v", "return w"))
+    os.utime(module, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    after = code_digest(root / "cut.py", root, DigestMemory(tmp_path / "kept"))
+    assert [line.split(":")[0] for line in set(before) - set(after)] == ["grids"]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "\x00"])
+def test_a_damaged_memory_is_no_memory(root: Path, tmp_path: Path, damage: str) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text(damage)
+    assert code_digest(root / "cut.py", root, DigestMemory(kept)) == code_digest(
+        root / "cut.py", root
+    )

@@ -1,8 +1,11 @@
 """What a script does, as digests: of itself and of every module of ours that it imports."""
 
 import ast
+import contextlib
 import functools
 import hashlib
+import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +18,57 @@ NEUTRAL = {"errors", "jobs"}
 DOTTED_NAME = re.compile(rf"{PACKAGE}(\.\w+)+")
 
 
-def code_digest(script: Path, root: Path) -> list[str]:
+class DigestMemory:
+    """What was worked out of module texts, kept in a file: parsing them takes most of a start.
+
+    Texts are known by their SHA-256, so an edit, a checkout or a touch needs no forgetting.
+    A file that is damaged or cannot be written costs time and nothing else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """`path`: the file; it need not exist."""
+        self._path = path
+        self._known: dict[str, list] = {}
+        with contextlib.suppress(OSError, ValueError):
+            known = json.loads(path.read_text(encoding="utf-8"))
+            self._known = known if isinstance(known, dict) else {}
+
+    def digest_and_imports(self, text: str, name: str) -> tuple[str, tuple[str, ...]]:
+        """Return the digest of a module's text, and the modules of ours that it imports."""
+        key = hashlib.sha256(_this_module() + text.encode()).hexdigest()
+        if key not in self._known:
+            digest, imported = _digest_and_imports(text, name)
+            self._known[key] = [digest, *imported]
+            self._keep()
+        digest, *imports = self._known[key]
+        return digest, tuple(imports)
+
+    def _keep(self) -> None:
+        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                beside.write_text(json.dumps(self._known), encoding="utf-8")
+                beside.replace(self._path)
+            finally:
+                beside.unlink(missing_ok=True)
+
+
+@functools.cache
+def _this_module() -> bytes:
+    return Path(__file__).read_bytes()  # another way of digesting remembers anew
+
+
+def code_digest(script: Path, root: Path, memory: DigestMemory | None = None) -> list[str]:
     """Return `module:digest` for a script and all it imports from `workflow`, sorted.
 
     A digest is that of the syntax tree without docstrings, type hints of functions, and the texts
     of messages and errors: comments, formatting and wording change nothing, behaviour does.
     Imports are followed wherever they stand (inside functions too, and where a dotted name is
     given as text), `root` being the folder that holds `workflow`. ValueError for a relative
-    import: it would go unseen.
+    import: it would go unseen. With a `memory` only texts that it does not know are parsed.
     """
+    look_up = memory.digest_and_imports if memory else _digest_and_imports
     short = f"{PACKAGE}.liverseg."
     found: dict[str, str] = {}
     todo = [script]
@@ -32,7 +77,7 @@ def code_digest(script: Path, root: Path) -> list[str]:
         name = ".".join(path.relative_to(root).with_suffix("").parts).removeprefix(short)
         if name in found or name in NEUTRAL:
             continue
-        found[name], imported = _digest_and_imports(path.read_text(encoding="utf-8"), name)
+        found[name], imported = look_up(path.read_text(encoding="utf-8"), name)
         todo += [file for module in imported if (file := _module_file(module, root))]
     return sorted(f"{name}:{digest}" for name, digest in found.items())
 
