@@ -23,8 +23,16 @@ def shown(pattern):
     return lambda wildcards: expand(pattern, model=MODELS, patient=of("test", "predict"))
 
 
+def predictions_of(*names):
+    return [f"results/predictions/{{model}}/{{patient}}/{name}" for name in names]
+
+
 rule all:
-    input: "results/report/index.html"
+    input:
+        "results/report/index.html", "results/features.csv",
+        "results/provenance/ro-crate-metadata.json",
+        shown(*predictions_of("mask.seg.nrrd")),
+        "results/scores/comparison.json" if len(MODELS) > 1 else [],
 
 rule inspect_patient:
     input: image, label
@@ -33,7 +41,7 @@ rule inspect_patient:
 
 rule admit_cohort:
     input: expand("results/cohort/inspection/{patient}.json", patient=PATIENTS)
-    output: "results/cohort/cohort.tsv", "results/cohort/rejected.tsv"
+    output: "results/cohort/cohort.tsv", "results/cohort/rejected.tsv", "results/cohort/remarks.tsv"
     shell: "touch {output}"
 
 checkpoint split_patients:
@@ -66,7 +74,7 @@ rule train_model:
 
 rule predict_patient:
     input: image, "results/models/{model}/model.safetensors", "results/models/{model}/model.json"
-    output: multiext("results/predictions/{model}/{patient}/", "mask.nii.gz", "masked_ct.nii.gz", "probability.nii.gz", "prediction.json")
+    output: predictions_of("mask.nii.gz", "masked_ct.nii.gz", "probability.nii.gz", "prediction.json")
     shell: "touch {output}"
 
 rule score_patient:
@@ -79,13 +87,28 @@ rule summarise_scores:
     output: "results/scores/{model}/summary.csv", "results/scores/{model}/summary.json"
     shell: "touch {output}"
 
+rule compare_models:
+    input: lambda w: expand("results/scores/{model}/{patient}.json", model=MODELS, patient=of("test"))
+    output: "results/scores/comparison.json"
+    shell: "touch {output}"
+
+rule export_seg:
+    input: predictions_of("mask.nii.gz")
+    output: predictions_of("mask.seg.nrrd")
+    shell: "touch {output}"
+
 rule export_mesh:
-    input: "results/predictions/{model}/{patient}/probability.nii.gz", "results/predictions/{model}/{patient}/mask.nii.gz"
-    output: multiext("results/meshes/{model}/{patient}/", "liver.stl", "liver.ply", "liver.obj", "liver.glb", "mesh.json")
+    input: image, "results/predictions/{model}/{patient}/probability.nii.gz", "results/predictions/{model}/{patient}/mask.nii.gz"
+    output: multiext("results/meshes/{model}/{patient}/", "liver.stl", "liver.ply", "liver.obj", "liver.glb", "scene.glb", "mesh.json")
+    shell: "touch {output}"
+
+rule tabulate_features:
+    input: shown("results/meshes/{model}/{patient}/mesh.json")
+    output: "results/features.csv"
     shell: "touch {output}"
 
 rule render_patient:
-    input: image, "results/predictions/{model}/{patient}/mask.nii.gz", "results/meshes/{model}/{patient}/liver.stl"
+    input: image, "results/predictions/{model}/{patient}/mask.nii.gz", "results/meshes/{model}/{patient}/liver.ply"
     output: multiext("results/pictures/{model}/{patient}/", "overlay.png", "projection.png", "surface.png")
     shell: "touch {output}"
 
@@ -115,4 +138,9 @@ rule build_report:
         shown("results/meshes/{model}/{patient}/mesh.json"),
         shown("results/report/cases/{model}/{patient}.js"),
     output: "results/report/index.html"
+    shell: "touch {output}"
+
+rule record_provenance:
+    input: "results/report/index.html", "results/features.csv"
+    output: multiext("results/provenance/", "ro-crate-metadata.json", "digests.tsv", "Snakefile", "config.json")
     shell: "touch {output}"
