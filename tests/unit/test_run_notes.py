@@ -74,6 +74,19 @@ def test_only_an_expensive_retraining_is_announced() -> None:
     assert [reason.startswith("TRAINED AGAIN") for reason in reasons] == [True, False, False]
 
 
+def test_the_users_files_are_counted_and_not_named() -> None:
+    own, made = "/archive/DOE^JANE/ct.nii", "results/volumes/p1.npz"
+    info = record(
+        Event.JOB_INFO, rule_name="x", input=[own, made], reason=f"Updated input files: {own}"
+    )
+    error = record(Event.JOB_ERROR, rule_name="x", jobid=1, log=[], input=[own, own + "2", made])
+    for each in (info, error):
+        RunNotes().filter(each)
+    assert info.__dict__["input"] == ["(a file of yours)", made]
+    assert info.__dict__["reason"] == "Updated input files: (a file of yours)"
+    assert error.__dict__["input"] == ["(2 files of yours)", made]
+
+
 def test_the_failed_are_listed_with_the_end_of_their_log_unless_a_retry_went_well(
     tmp_path: Path,
 ) -> None:

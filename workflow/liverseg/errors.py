@@ -2,6 +2,13 @@
 
 from pathlib import Path
 
+NOT_NAMED = "(a file of yours)"
+
+
+def is_users_own(path: str) -> bool:
+    """Say whether a rule's input is a file of the user, whose path may hold a person's name."""
+    return not path.startswith("results/")
+
 
 class LiversegError(Exception):
     """A fault in data, settings or machine that the user can mend; its text says how."""

@@ -8,11 +8,11 @@ import select
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.errors import NOT_NAMED, is_users_own
 from workflow.liverseg.gpu_slots import own_gpus
 from workflow.liverseg.leases import lease
 
@@ -34,7 +34,8 @@ def run_job(snakemake: Any, main: Callable[..., None]) -> None:
 
     A name is looked up among inputs, outputs, wildcards and params, then `threads` and resources;
     files arrive as Path or list[Path], `settings` parsed from its JSON. All that is printed goes
-    to the rule's log; an error ends the job with the traceback in the log.
+    to the rule's log; an error ends the job with the traceback in the log, where the paths of
+    the user's files, which often hold a name, are left out.
     """
     die_with_driver()
     log = Path(snakemake.log[0])
@@ -44,13 +45,27 @@ def run_job(snakemake: Any, main: Callable[..., None]) -> None:
             gpus = int(snakemake.resources.get("gpu", 0) or 0)
             with lease(list(snakemake.output)), own_gpus(gpus):
                 main(**_arguments(snakemake, main))
-        except LiversegError as error:
-            traceback.print_exc()
+        except Exception as error:
+            print(_without_names(error, _all_inputs(snakemake.input)), file=sys.stderr, end="")
             # Snakemake shows the log of a failed job; a second traceback would bury it.
             raise SystemExit(1) from error
         except BaseException:
             traceback.print_exc()
             raise
+
+
+def _all_inputs(files: Iterable[Any]) -> list[str]:
+    return [str(path) for value in files for path in ([value] if isinstance(value, str) else value)]
+
+
+def _without_names(error: BaseException, inputs: Iterable[str]) -> str:
+    """Format an error's traceback without the paths of the user's files and their folders."""
+    text = "".join(traceback.format_exception(error))
+    own = {path for path in inputs if is_users_own(path)}
+    folders = {str(Path(path).parent) for path in own} - {".", "/"}
+    for path in sorted(own | folders, key=len, reverse=True):
+        text = text.replace(path, NOT_NAMED)
+    return text
 
 
 def die_with_driver() -> None:

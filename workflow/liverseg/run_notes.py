@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow.liverseg.errors import NOT_NAMED, is_users_own
+
 EXPENSIVE = ("train_model",)
 CHANGED = re.compile(r"Params have changed since last execution: .*?before: (.*) now: (.*)", re.S)
 MODULE = re.compile(r"([\w.]+):([0-9a-f]{12})\b")
@@ -39,8 +41,13 @@ class RunNotes(logging.Filter):
         """Take note of one record; all of them pass."""
         event = getattr(getattr(record, "event", None), "name", "")
         fields = record.__dict__
+        inputs = [str(path) for path in fields.get("input") or []]
+        if event in {"JOB_INFO", "JOB_ERROR"}:
+            # A path of the user's archive often holds a name, and logs are passed on.
+            record.input = _shown(inputs)
         if event == "JOB_INFO":
-            record.reason = _reason(fields.get("rule_name", ""), str(fields.get("reason", "")))
+            reason = _reason(fields.get("rule_name", ""), str(fields.get("reason", "")))
+            record.reason = _unnamed(reason, inputs)
         elif event == "JOB_ERROR":
             log = next(iter(fields.get("log") or []), "")
             self._failed[fields.get("jobid")] = Failure(str(fields.get("rule_name")), log)
@@ -63,6 +70,20 @@ class RunNotes(logging.Filter):
             lines += [f"    | {line}" for line in _last_lines(directory / failure.log)]
         lines += ["", "When that is mended, `make resume` (or the same command) does what is left."]
         return "\n".join(lines)
+
+
+def _shown(inputs: list[str]) -> list[str]:
+    """The inputs with the user's own files counted instead of named."""
+    others = [path for path in inputs if not is_users_own(path)]
+    count = len(inputs) - len(others)
+    own = [NOT_NAMED] if count == 1 else [f"({count} files of yours)"] if count else []
+    return own + others
+
+
+def _unnamed(text: str, inputs: list[str]) -> str:
+    for path in sorted(filter(is_users_own, inputs), key=len, reverse=True):
+        text = text.replace(path, NOT_NAMED)
+    return text
 
 
 def _last_lines(log: Path) -> list[str]:
