@@ -106,11 +106,11 @@ def test_unknown_layout_stops_with_the_layouts_that_are_known(tmp_path):
         read(touch(tmp_path, "readme.txt"))
 
 
-def test_sheet_reads_paths_beside_it_and_keeps_group_and_split(tmp_path):
+def test_sheet_reads_paths_beside_it_and_keeps_the_split(tmp_path):
     touch(tmp_path, "x/ä b'.nii.gz", "x/l.nii")
     lines = ("patient,image,label,group,split", "p1,x/ä b'.nii.gz,x/l.nii,g7,test", "")
     (patient,) = read(sheet(tmp_path, *lines, name="patients.csv")).patients
-    assert (patient.group, patient.split) == ("g7", "test")
+    assert patient.split == "test"
     assert patient.image.exists() and patient.label is not None
 
 
@@ -152,12 +152,19 @@ def test_sheet_with_other_columns_stops(tmp_path, heading):
         read(sheet(tmp_path, heading, "p1 a.nii"))
 
 
-def test_group_that_may_be_a_name_is_replaced_but_still_joins(tmp_path):
-    touch(tmp_path, "a.nii", "b.nii")
-    lines = ("patient,image,group", "p1,a.nii,Anna Meier", "p2,b.nii,Anna Meier")
-    one, other = read(sheet(tmp_path, *lines, name="p.csv")).patients
-    assert one.group == other.group
-    assert "Anna" not in one.group
+@pytest.mark.parametrize("group", ["Anna Meier", "Meier", "4711"])
+def test_group_is_replaced_but_still_joins(tmp_path, group):
+    touch(tmp_path, "a.nii", "b.nii", "c.nii")
+    lines = ("patient,image,group", f"p1,a.nii,{group}", f"p2,b.nii,{group}", "p3,c.nii,other")
+    one, other, third = read(sheet(tmp_path, *lines, name="p.csv")).patients
+    assert one.group == other.group != third.group
+    assert group not in one.group
+
+
+def test_patient_who_is_a_group_alone_keeps_the_id(tmp_path):
+    touch(tmp_path, "a.nii")
+    (patient,) = read(sheet(tmp_path, "patient,image,group", "p1,a.nii,p1", name="p.csv")).patients
+    assert patient.group == "p1"
 
 
 def test_nothing_there_stops(tmp_path):

@@ -6,6 +6,7 @@ and remedy, and reaches `rejected.tsv`; it is never handed to Snakemake as an in
 """
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -24,7 +25,6 @@ from workflow.liverseg.layouts import (
     PATIENT_ID,
     Entry,
     is_litter,
-    pseudonym,
     read_folder,
 )
 from workflow.liverseg.overlaps import known_persons
@@ -368,10 +368,15 @@ def _entry(folder: Path, row: dict[str, str], line: int) -> Entry:
         patient=patient if valid else f"line-{line}",
         image_sources=_files(folder / Path(image).expanduser()) if image else (),
         label_sources=_files(folder / Path(label).expanduser()) if label else (),
-        group=pseudonym(group) if group else "",
+        group=_unnamed(group) if group not in ("", patient) else "",
         split=row.get("split", ""),
         wrong=wrong,
     )
+
+
+def _unnamed(group: str) -> str:
+    """Return what stands for a group in all outputs: it is often a name or a hospital's number."""
+    return "person-" + hashlib.sha256(group.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _bad_id() -> Finding:
