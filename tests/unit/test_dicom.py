@@ -7,10 +7,16 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder
 from pydicom.uid import (
+    JPEG2000,
+    UID,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
+    JPEGLSNearLossless,
     RLELossless,
     SecondaryCaptureImageStorage,
     generate_uid,
@@ -84,6 +90,35 @@ def test_lossless_jpeg_as_many_scanners_store_it_is_read(tmp_path: Path):
         return dataset
 
     assert np.array_equal(import_ct(write_series(tmp_path / "d", hu, change=change)).image.data, hu)
+
+
+def test_a_damaged_stream_is_refused_and_its_decoder_says_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+):
+    hu = hu_volume((40, 36, 2))
+
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.compress(JPEGLSLossless)
+        content = bytearray(dataset.PixelData)
+        content[200:260] = bytes(60)
+        dataset.PixelData = bytes(content)
+        return dataset
+
+    files = write_series(tmp_path, hu, change=change)
+    capfd.readouterr()
+    assert refusal(files)[0] == "dicom_unreadable"
+    assert "".join(capfd.readouterr()) == ""
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        JPEGBaseline8Bit, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless,
+        JPEG2000, JPEG2000Lossless, RLELossless,
+    ],
+)  # fmt: skip
+def test_every_compression_that_the_docs_name_has_a_decoder(syntax: UID):
+    assert get_decoder(syntax).is_available
 
 
 def test_a_multi_frame_object_is_one_series(tmp_path: Path):
