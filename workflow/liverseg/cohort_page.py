@@ -13,6 +13,18 @@ from workflow.liverseg import report_charts as charts
 from workflow.liverseg.report_template import FOLDER
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "report" / "cohort.html.j2"
+STYLES = (FOLDER / "page.css", TEMPLATE.with_name("cohort.css"))
+COLUMNS = {
+    "patient": "patient",
+    "verdict": "verdict",
+    "labelled": "label",
+    "slices": "slices",
+    "spacing_mm": "voxel, mm",
+    "orientation": "axes",
+    "foreground_ml": "label, ml",
+    "warnings": "warnings",
+    "repairs": "repairs",
+}
 VERDICTS = ("admitted", "warned", "repaired", "rejected")
 LINES = 30
 
@@ -72,7 +84,7 @@ def page(inspected: Inspected) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    style = (FOLDER / "page.css").read_text(encoding="utf-8")
+    style = "".join(path.read_text(encoding="utf-8") for path in STYLES)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'"
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
@@ -85,6 +97,8 @@ def page(inspected: Inspected) -> str:
         policy=Markup(policy),
         style=Markup(style),
         counts=inspected.counts,
+        labelled=int((inspected.cohort["labelled"] == "yes").sum()),
+        columns=COLUMNS,
         charts=_charts(inspected),
         rejected=inspected.rejected.to_dict("records"),
         remarks=inspected.remarks.to_dict("records"),
@@ -93,22 +107,42 @@ def page(inspected: Inspected) -> str:
     )
 
 
-def _charts(inspected: Inspected) -> list[Any]:
+@dataclass(frozen=True)
+class Chart:
+    """A drawing with its title, and the names of its lines where there are several."""
+
+    title: str
+    drawing: Any
+    lines: Sequence[str] = ()
+
+
+def _charts(inspected: Inspected) -> list[Chart]:
     table = inspected.cohort
     wanted = {
         "Slices a scan": table["slices"],
         "Slice distance, mm": table["slice_spacing_mm"],
+        "Length of the scan, mm": table["slices"] * table["slice_spacing_mm"],
+        "Voxel within a slice, mm": pd.Series(_in_plane(inspected.records), dtype=float),
         "Volume of the label, ml": pd.to_numeric(table["foreground_ml"], errors="coerce"),
     }
     drawn = [
-        charts.histogram(values.dropna().tolist(), x_label=title, title=title)
+        Chart(title, charts.histogram(values.dropna().tolist(), x_label=title, title=title))
         for title, values in wanted.items()
         if len(values.dropna())
     ]
     return [*drawn, *_intensity_chart(inspected.records)]
 
 
-def _intensity_chart(records: Sequence[Mapping[str, Any]]) -> list[Any]:
+def _in_plane(records: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The coarser of the two spacings within a slice, of each CT that is not rejected."""
+    grids = [r["geometry"] for r in records if r["verdict"] != "rejected"]
+    return [
+        max(mm for axis, mm in enumerate(grid["spacing_mm"]) if axis != grid["slice_axis"])
+        for grid in grids
+    ]
+
+
+def _intensity_chart(records: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """Draw the mean histogram of all CTs, and between which shares they lie."""
     shares = [r["intensities"]["histogram"] for r in records if "intensities" in r]
     if not shares:
@@ -121,4 +155,5 @@ def _intensity_chart(records: Sequence[Mapping[str, Any]]) -> list[Any]:
         charts.Series(name, places, values.tolist(), style)
         for style, (name, values) in enumerate(lines.items())
     ]
-    return [charts.line_chart(series, x_label="HU", y_label="part of the voxels", title="HU")]
+    drawing = charts.line_chart(series, x_label="HU", y_label="part of the voxels", title="HU")
+    return [Chart("HU of all CTs that could be read", drawing, list(lines))]

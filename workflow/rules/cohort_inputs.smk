@@ -6,8 +6,9 @@ from workflow.liverseg.manifest import read_manifest
 
 def template_digest():
     """Digest of the page's template and style: another look makes the page again."""
-    parts = ("workflow/report/cohort.html.j2", "workflow/report/page/page.css")
-    return sha256(b"".join((ROOT / part).read_bytes() for part in parts)).hexdigest()[:16]
+    folder = ROOT / "workflow/report"
+    parts = ("cohort.html.j2", "cohort.css", "page/page.css")
+    return sha256(b"".join((folder / part).read_bytes() for part in parts)).hexdigest()[:16]
 
 
 def inspection_summary():
