@@ -8,7 +8,7 @@ import pandas as pd
 
 from workflow.liverseg.files import write_table
 from workflow.liverseg.training_run import TrainingFiles
-from workflow.liverseg.volumes import Volume, write_volume
+from workflow.liverseg.volume_files import Volume, write_volume
 
 EFFECT = {"probability": 0.5, "range": [0.0, 0.1]}
 TRAINING: dict[str, Any] = {

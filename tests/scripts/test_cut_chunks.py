@@ -3,7 +3,7 @@
 import numpy as np
 
 from workflow.liverseg.files import read_table
-from workflow.liverseg.volumes import Volume, write_volume
+from workflow.liverseg.volume_files import Volume, write_volume
 from workflow.scripts import cut_chunks, filter_chunks
 
 

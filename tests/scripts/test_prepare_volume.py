@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from workflow.liverseg.images import write_image
-from workflow.liverseg.volumes import read_volume
+from workflow.liverseg.volume_files import read_volume
 from workflow.scripts.prepare_volume import main
 
 SETTINGS = {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from workflow.liverseg.chunks import Chunk, cut_volume, keep_chunks, plan_chunks
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.volumes import Volume
+from workflow.liverseg.volume_files import Volume
 
 SHIFT = {"slices": 16, "remainder": "shift"}
 

@@ -14,7 +14,7 @@ from workflow.liverseg.files import read_json
 from workflow.liverseg.images import write_image
 from workflow.liverseg.inspection import inspect
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.volumes import read_volume
+from workflow.liverseg.volume_files import read_volume
 from workflow.scripts import prepare_volume, score_patient
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from workflow.liverseg.images import write_image
 from workflow.liverseg.inspection import inspect
 from workflow.liverseg.intake import read_case
 from workflow.liverseg.orientations import orientation, turned_onto
-from workflow.liverseg.volumes import read_volume
+from workflow.liverseg.volume_files import read_volume
 from workflow.scripts import prepare_volume, score_patient
 
 PAIRS = [

@@ -7,15 +7,8 @@ from tests.unit.test_grids import ORIENTATIONS, scanner_affine
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.grids import plan_route
 from workflow.liverseg.images import Image
-from workflow.liverseg.volumes import (
-    Volume,
-    prepare,
-    read_volume,
-    resample_classes,
-    restore,
-    restore_slices,
-    write_volume,
-)
+from workflow.liverseg.volume_files import Volume, read_volume, write_volume
+from workflow.liverseg.volumes import prepare, resample_classes, restore, restore_slices
 
 SHAPE, SPACING = (20, 18, 14), (1.0, 1.1, 2.5)
 KEEP = {"spacing_mm": None, "window_hu": [-200, 250], "in_plane": {"mode": "keep"}}

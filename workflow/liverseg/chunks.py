@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workflow.liverseg.errors import fault
-from workflow.liverseg.volumes import Volume
+from workflow.liverseg.volume_files import Volume
 
 if TYPE_CHECKING:
     import pandas as pd

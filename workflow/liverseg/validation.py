@@ -11,7 +11,7 @@ from torch import nn
 from workflow.liverseg.devices import Compute
 from workflow.liverseg.errors import fault
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.volumes import Volume, read_volume
+from workflow.liverseg.volume_files import Volume, read_volume
 from workflow.liverseg.windows import Blend, plan_windows
 
 OVERLAP = 0.5  # of neighbouring windows; what prediction does by default

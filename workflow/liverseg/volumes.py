@@ -1,32 +1,15 @@
 """From a CT on the scanner's grid to a volume that a network can read, and back."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from workflow.liverseg.errors import fault
-from workflow.liverseg.files import whole
 from workflow.liverseg.grids import Route, Sampling, plan_route, resample
 from workflow.liverseg.images import Image
+from workflow.liverseg.volume_files import Volume
 
 SLAB = 32  # slices that are resampled at once: bounds memory, changes no value
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A prepared CT `(x, y, z)` in RAS, scaled to 0…1, and its classes where a label is known."""
-
-    image: np.ndarray  # float16
-    label: np.ndarray | None  # uint8
-    affine: np.ndarray  # (4, 4), index to RAS mm
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance in mm of neighbouring voxels along x, y, z."""
-        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
-        return float(x), float(y), float(z)
 
 
 def prepare(image: Image, label: np.ndarray | None, settings: dict[str, Any]) -> Volume:
@@ -132,22 +115,3 @@ def restore(probability: np.ndarray, route: Route) -> np.ndarray:
     n_slices = route.samplings[2].n_in
     canonical = restore_slices(probability, route, first=0, last=n_slices)
     return np.stack([route.to_source(channel) for channel in canonical])
-
-
-def write_volume(path: Path, volume: Volume) -> None:
-    """Write a volume as an uncompressed `.npz`, whole."""
-    content = {
-        "image": volume.image,
-        "affine": volume.affine,
-        "spacing_mm": np.asarray(volume.spacing_mm),
-    }
-    if volume.label is not None:
-        content["label"] = volume.label
-    with whole(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **content)  # type: ignore[arg-type]
-
-
-def read_volume(path: Path) -> Volume:
-    """Read what `write_volume` wrote."""
-    with np.load(path, allow_pickle=False) as content:
-        return Volume(content["image"], content.get("label"), content["affine"])

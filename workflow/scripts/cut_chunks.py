@@ -6,7 +6,7 @@ import numpy as np
 
 from workflow.liverseg.chunks import cut_volume
 from workflow.liverseg.files import whole, write_table
-from workflow.liverseg.volumes import read_volume
+from workflow.liverseg.volume_files import read_volume
 
 
 def main(volume: Path, table: Path, image: Path, label: Path, settings: dict) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from workflow.liverseg.intake import read_case
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.volumes import prepare, write_volume
+from workflow.liverseg.volume_files import write_volume
+from workflow.liverseg.volumes import prepare
 
 
 def main(image: Path, label: Path | list[Path], volume: Path, patient: str, settings: dict) -> None:
