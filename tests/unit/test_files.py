@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -87,6 +88,12 @@ def test_a_full_disk_is_named(tmp_path: Path, error: Exception) -> None:
 def test_a_full_disk_as_the_kernel_reports_it(tmp_path: Path) -> None:
     with pytest.raises(LiversegError, match="no space left"), whole(tmp_path / "a.bin"):
         Path("/dev/full").write_bytes(b"x" * 100_000)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_as_numpy_reports_it(tmp_path: Path) -> None:
+    with pytest.raises(LiversegError, match="no space left"), whole(tmp_path / "a.npy"):
+        np.zeros(100_000).tofile("/dev/full")
 
 
 def test_json_is_readable_and_refuses_nan(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -44,12 +45,17 @@ def whole(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+NUMPY_CUT_SHORT = re.compile(r"\d+ requested and \d+ written")
+
+
 def _is_disk_full(error: BaseException | None) -> bool:
     # Libraries in C or Rust often hand on the words alone.
     while error is not None:
         if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
             return True
         if "No space left" in str(error) or "quota exceeded" in str(error):
+            return True
+        if NUMPY_CUT_SHORT.fullmatch(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False
