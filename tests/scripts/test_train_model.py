@@ -6,7 +6,13 @@ from workflow.scripts.train_model import main
 
 def test_it_writes_weights_card_and_history(tmp_path):
     files = tiny_files(tmp_path, out="results/models/tiny")
-    main(**vars(files), model="tiny", settings=tiny_settings(epochs=1), code=[])
+    main(
+        **vars(files),
+        model="tiny",
+        settings=tiny_settings(epochs=1),
+        code=[],
+        resume=str(tmp_path / ".resume"),
+    )
     assert files.weights.exists()
     assert files.card.exists()
     assert files.history.read_text().startswith("epoch,step,learning_rate")

@@ -31,7 +31,7 @@ def test_one_model(tmp_path):
 
 def test_folds_in_their_order_with_a_card_to_show(tmp_path):
     released = read_released(release(tmp_path, *(f"fold-{k}" for k in range(11))))
-    assert released.parts == tuple(f"fold-{k}/" for k in range(11))
+    assert released.parts == tuple(f"/fold-{k}" for k in range(11))
     assert released.files()["model.json"] == str(tmp_path / "fold-0/model.json")
     assert released.files()["fold-10/model.safetensors"].endswith("fold-10/model.safetensors")
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.splitting import Member, assert_no_leak, empty_test, split_patients
+from workflow.liverseg.splitting import Member, assert_no_leak, split_patients, split_warnings
 
 FRACTIONS = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
@@ -131,13 +131,23 @@ def test_column_without_test_is_only_warned_of():
     assignments = split_patients(
         given_all("train", "train", "validation"), fractions=FRACTIONS, seed=0
     )
-    assert empty_test(assignments)
+    assert "no score" in split_warnings(assignments)[0]
 
 
-@pytest.mark.parametrize("names", [("train", "train", "test"), ("validation", "test")])
-def test_column_without_train_or_validation_stops(names):
+def test_column_without_train_stops():
     with pytest.raises(LiversegError, match="at least one admitted patient"):
-        split(given_all(*names))
+        split(given_all("validation", "test"))
+
+
+def test_column_without_validation_is_warned_of():
+    assignments = split_patients(given_all("train", "test"), fractions=FRACTIONS, seed=0)
+    assert "last epoch" in split_warnings(assignments)[0]
+
+
+def test_no_validation_where_its_fraction_is_0():
+    fractions = {"train": 0.8, "validation": 0, "test": 0.2}
+    places = [one.split for one in split_patients(members(10), fractions=fractions, seed=0)]
+    assert (places.count("train"), places.count("test")) == (8, 2)
 
 
 def test_two_persons_are_too_few():

@@ -16,7 +16,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 class Released:
     """Where a released model lies, and what the workflow must know of it.
 
-    parts: `("",)` for one model, `("fold-0/", "fold-1/", …)` for an ensemble of folds.
+    parts: `("",)` for one model, `("/fold-0", "/fold-1", …)` for an ensemble of folds.
     """
 
     folder: Path
@@ -30,9 +30,9 @@ class Released:
 
         An ensemble has the card of its first fold beside the folds, for those who show it.
         """
-        wanted = [f"{part}{name}" for part in self.parts for name in (WEIGHTS, CARD)]
+        wanted = [f"{part}/{name}".lstrip("/") for part in self.parts for name in (WEIGHTS, CARD)]
         files = {name: str(self.folder / name) for name in wanted}
-        return files | {CARD: str(self.folder / f"{self.parts[0]}{CARD}")}
+        return files | {CARD: str(self.folder / self.parts[0].lstrip("/") / CARD)}
 
     def history(self) -> list[str]:
         """The training history, where the release has one."""
@@ -49,6 +49,8 @@ class Released:
             "labels": self.labels,
             "models": {self.name: self.architecture},
             "train": [self.name],
+            "ensembles": {},
+            "cross_validation": {"folds": None},
             "split": split,
         }
 
@@ -62,12 +64,12 @@ def read_released(folder: Path) -> Released:
         (path for path in folder.glob("fold-*") if path.is_dir()),
         key=lambda path: (len(path.name), path.name),
     )
-    parts = tuple(f"{path.name}/" for path in folds) or ("",)
+    parts = tuple(f"/{path.name}" for path in folds) or ("",)
     missing = [
-        f"{part}{name}"
+        f"{part}/{name}".lstrip("/")
         for part in parts
         for name in (WEIGHTS, CARD)
-        if not (folder / f"{part}{name}").is_file()
+        if not (folder / part.lstrip("/") / name).is_file()
     ]
     if missing:
         raise fault(
@@ -76,7 +78,7 @@ def read_released(folder: Path) -> Released:
             found=f"no {', '.join(missing)}",
             remedy="give the folder of one model, such as results/models/NAME of another run",
         )
-    path = folder / f"{parts[0]}{CARD}"
+    path = folder / parts[0].lstrip("/") / CARD
     try:
         card = read_json(path)
         name, labels, architecture = card["name"], card["labels"], card["architecture"]

@@ -1,5 +1,6 @@
 """The configuration: laid over the defaults, checked strictly, handed on as canonical text."""
 
+import copy
 import difflib
 import functools
 import json
@@ -51,12 +52,52 @@ def check(config: dict) -> dict:
     """Return the config with defaults filled in; LiversegError lists everything that is wrong."""
     config = json.loads(json.dumps(config))  # a copy, and plain types whatever YAML made of them
     problems = [_explain(error) for error in _validator().iter_errors(config)]
-    unknown = [name for name in config.get("train", []) if name not in config.get("models", {})]
-    problems += [f"train: no model `{name}` under `models`" + _nearest(name, config["models"])
-                 for name in unknown if not problems]  # fmt: skip
+    problems = problems or [*_catalogue_problems(config), *_own_training_problems(config)]
     if problems:
         raise LiversegError("The configuration is not valid:\n  " + "\n  ".join(sorted(problems)))
     return config
+
+
+def with_repeats(config: dict) -> dict:
+    """The config with each model under `train` as often as `repeats` says, each with its own seed.
+
+    `unet` becomes `unet-seed1`, `unet-seed2` …, counted from `training.seed`; an ensemble of
+    `unet` takes in all of them.
+    """
+    if config["repeats"] == 1:
+        return config
+    names = repeats_of(config)
+    models = dict(config["models"])
+    for name, repeated in names.items():
+        own = config["models"][name].get("training", {})
+        for number, new in enumerate(repeated):
+            seed = own.get("seed", config["training"]["seed"]) + number
+            models[new] = {**config["models"][name], "training": {**own, "seed": seed}}
+    train = [new for repeated in names.values() for new in repeated]
+    ensembles = {
+        name: [new for member in members for new in names[member]]
+        for name, members in config["ensembles"].items()
+    }
+    return {**config, "models": models, "train": train, "ensembles": ensembles}
+
+
+def repeats_of(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """From each name under `train` to the names of its repeats, in the order of their seeds."""
+    names = {}
+    for name in config["train"]:
+        own = config["models"][name].get("training", {})
+        first = own.get("seed", config["training"]["seed"])
+        names[name] = [f"{name}-seed{first + number}" for number in range(config["repeats"])]
+    return names
+
+
+def merged(general: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`general` with what `own` says laid over it, mapping by mapping."""
+    result = copy.deepcopy(general)
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
 
 
 def canonical(config: Mapping[str, Any], *sections: str) -> str:
@@ -68,15 +109,46 @@ def canonical(config: Mapping[str, Any], *sections: str) -> str:
     return json.dumps({name: config[name] for name in sections}, sort_keys=True)
 
 
+def _catalogue_problems(config: dict) -> list[str]:
+    """Names under `train` and `ensembles` that mean nothing, or two things."""
+    models, train = config["models"], config["train"]
+    problems = [
+        f"train: no model `{name}` under `models`" + _nearest(name, models)
+        for name in train
+        if name not in models
+    ]
+    for name, members in config["ensembles"].items():
+        if name in models:
+            problems.append(f"ensembles: `{name}` is the name of a model; choose another")
+        problems += [
+            f"ensembles.{name}: `{member}` is not under `train`" + _nearest(member, train)
+            for member in members
+            if member not in train
+        ]
+    return problems
+
+
+def _own_training_problems(config: dict) -> list[str]:
+    """What a model's own `training` holds that `training` could not."""
+    problems = []
+    for name, model in config["models"].items():
+        whole = merged(config["training"], model.get("training", {}))
+        problems += [
+            f"models.{name}.training: {_explain(error)}"
+            for error in _validator("training.schema.yaml").iter_errors(whole)
+        ]
+    return problems
+
+
 @functools.cache
-def _validator() -> Validator:
+def _validator(schema: str = "config.schema.yaml") -> Validator:
     documents = {path.name: read_config(path) for path in SCHEMAS.glob("*.schema.yaml")}
     registry: Registry = Registry().with_resources(
         (name, DRAFT202012.create_resource(document)) for name, document in documents.items()
     )
     base = jsonschema.Draft202012Validator
     filling = extend(base, {"properties": _fill_defaults(base.VALIDATORS["properties"])})
-    return filling(documents["config.schema.yaml"], registry=registry)
+    return filling(documents[schema], registry=registry)
 
 
 def _fill_defaults(check_properties: Any) -> Any:

@@ -6,7 +6,7 @@ that at most a neighbour or two cross a border.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,16 +60,14 @@ def split_patients(
 
     Patients without a label are to predict. Patients who share a group, or a voxel digest, stay
     together. A `split` given in the sheet holds for its whole group; LiversegError where two of a
-    group disagree, or where a split that must not be empty is.
+    group disagree, or where a split is empty that neither the sheet nor a fraction of 0 left so.
     """
     groups = join_groups(members)
-    labelled = [member for member in members if member.labelled and member.split != "predict"]
-    given = _given(labelled, groups)
-    sizes: dict[str, int] = {}
-    for member in labelled:
-        group = groups[member.patient]
-        sizes[group] = sizes.get(group, 0) + 1
-    places = {**_fill(sizes, given, fractions, seed), **given}
+    labelled = shared_out(members)
+    given = given_splits(labelled, groups)
+    sizes = group_sizes(labelled, groups)
+    fractions = {name: fractions[name] for name in SPLITS}
+    places = {**fill(sizes, given, fractions, seed), **given}
     assignments = [
         Assignment(
             member.patient,
@@ -79,7 +77,9 @@ def split_patients(
         for member in sorted(members, key=lambda member: member.patient)
     ]
     if fractions["train"] > 0:  # else nothing is to be trained
-        _check_filled(assignments, bool(given) and set(given) == set(sizes))
+        all_given = bool(given) and set(given) == set(sizes)
+        optional = {name for name in ("validation", "test") if all_given or not fractions[name]}
+        check_filled([assignment.split for assignment in assignments], optional)
     assert_no_leak(assignments, members)
     return assignments
 
@@ -106,7 +106,21 @@ def _root(parent: dict[str, str], name: str) -> str:
     return name
 
 
-def _given(labelled: Iterable[Member], groups: Mapping[str, str]) -> dict[str, str]:
+def shared_out(members: Iterable[Member]) -> list[Member]:
+    """The members who train, validate or test: labelled, and not kept apart by the sheet."""
+    return [member for member in members if member.labelled and member.split != "predict"]
+
+
+def group_sizes(members: Iterable[Member], groups: Mapping[str, str]) -> dict[str, int]:
+    """Number of patients of each group."""
+    sizes: dict[str, int] = {}
+    for member in members:
+        group = groups[member.patient]
+        sizes[group] = sizes.get(group, 0) + 1
+    return sizes
+
+
+def given_splits(labelled: Iterable[Member], groups: Mapping[str, str]) -> dict[str, str]:
     """Return the split that the sheet gives to a group."""
     given: dict[str, tuple[str, str]] = {}
     for member in sorted(labelled, key=lambda member: member.patient):
@@ -124,7 +138,7 @@ def _given(labelled: Iterable[Member], groups: Mapping[str, str]) -> dict[str, s
     return {group: split for group, (split, _) in given.items()}
 
 
-def rank(group: str, seed: int) -> str:
+def rank(group: str, seed: int | str) -> str:
     """Return a group's place in the ranking: a keyed hash, the same on every machine."""
     key = str(seed).encode()
     return hashlib.blake2b(group.encode("utf-8"), key=key, digest_size=16).hexdigest()
@@ -136,14 +150,14 @@ def targets(count: int, fractions: Mapping[str, float]) -> dict[str, int]:
     Borders lie at the rounded cumulative fractions. From three patients on no split is left
     empty: it takes from the largest.
     """
-    total = sum(fractions[name] for name in SPLITS)
+    total = sum(fractions.values())
     borders, cumulative = [0], 0.0
-    for name in SPLITS:
-        cumulative += fractions[name] / total
+    for fraction in fractions.values():
+        cumulative += fraction / total
         borders.append(int(count * cumulative + 0.5 + 1e-9))
     borders[-1] = count
-    sizes = {name: borders[i + 1] - borders[i] for i, name in enumerate(SPLITS)}
-    wanted = [name for name in SPLITS if fractions[name] > 0]
+    sizes = {name: borders[i + 1] - borders[i] for i, name in enumerate(fractions)}
+    wanted = [name for name, fraction in fractions.items() if fraction > 0]
     for name in wanted:
         largest = max(sizes, key=lambda other: sizes[other])
         if sizes[name] == 0 and count >= len(wanted) and sizes[largest] > 1:
@@ -152,10 +166,16 @@ def targets(count: int, fractions: Mapping[str, float]) -> dict[str, int]:
     return sizes
 
 
-def _fill(
-    sizes: Mapping[str, int], given: Mapping[str, str], fractions: Mapping[str, float], seed: int
+def fill(
+    sizes: Mapping[str, int],
+    given: Mapping[str, str],
+    fractions: Mapping[str, float],
+    seed: int | str,
 ) -> dict[str, str]:
-    """Place the groups that the sheet leaves open, so that all together come near the fractions."""
+    """Place the groups that the sheet leaves open, so that all together come near the fractions.
+
+    sizes: patients of each group. fractions: the places, in the order in which the ranking is cut.
+    """
     wanted = targets(sum(sizes.values()), fractions)
     for group, split in given.items():
         if split in wanted:
@@ -170,8 +190,9 @@ def _cut(
     """Cut the ranking at the borders that lie nearest to the wanted sizes."""
     left = sum(sizes[group] for group in queue)
     scale = left / max(1, sum(wanted.values()))
+    names = tuple(wanted)
     borders, cumulative = [], 0.0
-    for name in SPLITS:
+    for name in names:
         cumulative += wanted[name] * scale
         borders.append(cumulative)
     borders[-1] = float(left)
@@ -179,54 +200,60 @@ def _cut(
     done, index = 0.0, 0
     for group in queue:
         middle = done + sizes[group] / 2
-        while index < len(SPLITS) - 1 and middle > borders[index]:
+        while index < len(names) - 1 and middle > borders[index]:
             index += 1
-        places[group] = SPLITS[index]
+        places[group] = names[index]
         done += sizes[group]
-    needed = [name for name in SPLITS if wanted[name] > 0 and name not in filled]
-    return _without_gaps(queue, places, needed)
+    needed = [name for name in names if wanted[name] > 0 and name not in filled]
+    return _without_gaps(queue, places, names, needed)
 
 
-def _without_gaps(queue: list[str], places: dict[str, str], needed: list[str]) -> dict[str, str]:
+def _without_gaps(
+    queue: list[str], places: dict[str, str], names: tuple[str, ...], needed: list[str]
+) -> dict[str, str]:
     """Give an empty split the nearest group of one that has several, if there are enough groups."""
     for name in needed:
-        members = {split: [g for g in queue if places[g] == split] for split in SPLITS}
+        members = {split: [g for g in queue if places[g] == split] for split in names}
         if members[name] or len(queue) < len(needed):
             continue
-        donor = max((split for split in SPLITS), key=lambda split: len(members[split]))
-        before = SPLITS.index(donor) < SPLITS.index(name)
+        donor = max(names, key=lambda split: len(members[split]))
+        before = names.index(donor) < names.index(name)
         places[members[donor][-1 if before else 0]] = name
     return places
 
 
-def _check_filled(assignments: Iterable[Assignment], all_given: bool) -> None:
-    """Stop where nothing is left to train or to choose a model by.
+def check_filled(splits: Iterable[str], optional: Collection[str]) -> None:
+    """LiversegError where a split is empty that is not `optional`.
 
-    A test split that the user's own column leaves empty is the user's choice; `empty_test` says it.
+    Without validation the last epoch's weights are used; without test no score is made. Both are
+    the user's choice, by the sheet or by a fraction of 0, and `warnings` says what follows.
     """
     count = dict.fromkeys(SPLITS, 0)
-    for assignment in assignments:
-        if assignment.split in count:
-            count[assignment.split] += 1
-    empty = [name for name in SPLITS if not count[name]]
-    if all_given and empty == ["test"]:
+    for split in splits:
+        if split in count:
+            count[split] += 1
+    if all(count[name] or name in optional for name in SPLITS):
         return
-    if empty:
-        raise LiversegError(
-            str(
-                fault(
-                    found=", ".join(f"{name}: {number}" for name, number in count.items()),
-                    expected="at least one admitted patient with a label in each split",
-                    remedy="add patients with labels (three persons are the least), mend those in "
-                    "results/cohort/rejected.tsv, or correct the split column",
-                )
+    raise LiversegError(
+        str(
+            fault(
+                found=", ".join(f"{name}: {number}" for name, number in count.items()),
+                expected="at least one admitted patient with a label in each split",
+                remedy="add patients with labels (three persons are the least), mend those in "
+                "results/cohort/rejected.tsv, or correct the split column",
             )
         )
+    )
 
 
-def empty_test(assignments: Iterable[Assignment]) -> bool:
-    """Say whether nobody is left to test on, so that no score will be honest."""
-    return not any(assignment.split == "test" for assignment in assignments)
+def split_warnings(assignments: Iterable[Assignment]) -> list[str]:
+    """What follows from a split that was left empty on purpose."""
+    filled = {assignment.split for assignment in assignments}
+    words = {
+        "validation": "No patient validates: the weights of the last epoch are used.",
+        "test": "No patient is left to test on: no score will be made.",
+    }
+    return [text for split, text in words.items() if split not in filled]
 
 
 def assert_no_leak(assignments: Iterable[Assignment], members: Iterable[Member]) -> None:
@@ -234,7 +261,11 @@ def assert_no_leak(assignments: Iterable[Assignment], members: Iterable[Member])
 
     A person is a group or a voxel digest. Independent of how the split was made.
     """
-    place = {a.patient: a.split for a in assignments if a.split in SPLITS}
+    assert_apart({a.patient: a.split for a in assignments if a.split in SPLITS}, members)
+
+
+def assert_apart(place: Mapping[str, str], members: Iterable[Member]) -> None:
+    """The same for `place`, from patient to split."""
     seen: dict[str, tuple[str, str]] = {}
     for member in members:
         if member.patient not in place:

@@ -1,6 +1,5 @@
 """One training from files to files: reads, trains, writes, and says what it stands on."""
 
-import copy
 import importlib.metadata
 import platform
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.losses import build_loss, frequency_weights
 from workflow.liverseg.model_files import ModelCard, save_model, warm_start
 from workflow.liverseg.networks import build_network, has_batch_norm
+from workflow.liverseg.settings import merged
 from workflow.liverseg.training import Trained, train
 from workflow.liverseg.training_data import TrainingSet, read_chunks
 from workflow.liverseg.training_progress import Reporter
@@ -102,15 +102,6 @@ def run_training(
             save_model(files.weights, files.card, trained.weights, card)
             resume.remove()
     return trained
-
-
-def merged(general: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """`general` with what `own` says laid over it, mapping by mapping."""
-    result = copy.deepcopy(general)
-    for key, value in own.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if both else value
-    return result
 
 
 def check_batch(batch_norm: bool, training: dict[str, Any]) -> None:

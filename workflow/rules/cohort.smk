@@ -168,7 +168,7 @@ checkpoint split_patients:
         mem_mb=1000,
         runtime=5,
     params:
-        settings=settings("split"),
+        settings=settings("split", "cross_validation"),
         code=code_digest("split_patients"),
     script:
         "../scripts/split_patients.py"

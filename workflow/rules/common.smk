@@ -9,7 +9,7 @@ sys.path.insert(0, str(ROOT))
 from snakemake.logging import logger
 
 from workflow.liverseg import settings as _settings
-from workflow.liverseg.code_digest import code_digest as _code_digest
+from workflow.liverseg.code_digest import DigestMemory, code_digest as _code_digest
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.jobs import prepare_jobs
 from workflow.liverseg.labels import LabelMap
@@ -46,8 +46,7 @@ def released_here():
 
 
 RELEASED = released_here()
-if RELEASED:
-    CONFIG = RELEASED.over(CONFIG)
+CONFIG = RELEASED.over(CONFIG) if RELEASED else _settings.with_repeats(CONFIG)
 
 
 def cohort_here():
@@ -64,10 +63,14 @@ def cohort_here():
 
 COHORT = cohort_here()
 PATIENTS = {patient.patient: patient for patient in COHORT.patients}
-MODELS = tuple(CONFIG["train"])
+TRAINED = tuple(CONFIG["train"])
+ENSEMBLES = CONFIG["ensembles"]
+MODELS = (*TRAINED, *ENSEMBLES)
+FOLDS = range(CONFIG["cross_validation"]["folds"] or 0)
 REGIONS = LabelMap.from_settings(CONFIG["labels"]).names
 FORMATS = ("stl", "ply", "obj", "glb")
 GPUS = gpus_here()
+DIGESTS = DigestMemory(Path(".snakemake/liverseg/code_digests.json"))
 NOTES = RunNotes()
 logger.addFilter(NOTES)
 
@@ -79,7 +82,8 @@ def one_of(names):
 
 wildcard_constraints:
     patient=one_of(PATIENTS),
-    model=one_of(CONFIG["models"]),
+    model=one_of((*CONFIG["models"], *ENSEMBLES)),
+    part=r"(/fold-\d+)?",
     region=one_of(REGIONS),
 
 
@@ -101,21 +105,25 @@ def model_settings(*sections):
 
 def code_digest(rule_name):
     """Digests of the rule's script and of each module that it imports."""
-    return _code_digest(ROOT / f"workflow/scripts/{rule_name}.py", ROOT)
+    return _code_digest(ROOT / f"workflow/scripts/{rule_name}.py", ROOT, DIGESTS)
 
 
 def split_table():
-    """Patients by split, in the split's order; waits for the checkpoint."""
+    """Rows of the split's table, a dict each; waits for the checkpoint."""
     table = Path(checkpoints.split_patients.get().output.split)
-    rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()]
-    header, rows = rows[0], rows[1:]
-    patient, split = header.index("patient"), header.index("split")
-    return [(row[patient], row[split]) for row in rows]
+    header, *rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()]
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
-def patients_in(*splits):
-    """Names of the patients in the given splits (train, validation, test, predict)."""
-    return [patient for patient, split in split_table() if split in splits]
+def patients_in(*splits, fold=None):
+    """Names of the patients in the given splits (train, validation, test, predict), or in those
+    of one fold (`fold-0`)."""
+    return [row["patient"] for row in split_table() if row[fold or "split"] in splits]
+
+
+def patients_of(wildcards, split):
+    """Names of the patients whom a model, or one fold of it, trains or validates on."""
+    return patients_in(split, fold=wildcards.part.removeprefix("/") or None)
 
 
 def predicted():
@@ -153,22 +161,23 @@ def gpu(wildcards):
 
 def train_images(wildcards):
     """Chunks' images of the training patients."""
-    return [f"results/chunks/{patient}/image.npy" for patient in patients_in("train")]
+    return [f"results/chunks/{patient}/image.npy" for patient in patients_of(wildcards, "train")]
 
 
 def train_labels(wildcards):
     """Chunks' labels of the training patients."""
-    return [f"results/chunks/{patient}/label.npy" for patient in patients_in("train")]
+    return [f"results/chunks/{patient}/label.npy" for patient in patients_of(wildcards, "train")]
 
 
 def train_kept(wildcards):
     """Tables of the training patients' chunks that are worth training on."""
-    return [f"results/filtered/{patient}.tsv" for patient in patients_in("train")]
+    return [f"results/filtered/{patient}.tsv" for patient in patients_of(wildcards, "train")]
 
 
 def validation_volumes(wildcards):
     """Prepared volumes of the validation patients."""
-    return [f"results/volumes/{patient}.npz" for patient in patients_in("validation")]
+    patients = patients_of(wildcards, "validation")
+    return [f"results/volumes/{patient}.npz" for patient in patients]
 
 
 def every_prediction(pattern):
@@ -223,24 +232,49 @@ def viewer_settings():
 
 
 def training_chunks(pattern):
-    """An input function: the pattern for each training patient, of whom chunks are cut."""
+    """An input function: the pattern for each patient who trains, in any fold."""
 
     def files(wildcards):
-        return expand(pattern, patient=patients_in("train"))
+        folds = [f"fold-{number}" for number in FOLDS] or [None]
+        patients = sorted({patient for fold in folds for patient in patients_in("train", fold=fold)})
+        return expand(pattern, patient=patients)
 
     return files
 
 
 def model_weights(wildcards):
-    """The weights that predict together: of one model, or of each fold of a released ensemble."""
-    return model_parts(wildcards.model, "model.safetensors")
+    """The weights that predict together: of one model, of its folds, of an ensemble's members."""
+    return model_files(wildcards.model, "model.safetensors", unseen_by(wildcards.patient))
 
 
 def model_cards(wildcards):
     """The cards of these weights, in the same order."""
-    return model_parts(wildcards.model, "model.json")
+    return model_files(wildcards.model, "model.json", unseen_by(wildcards.patient))
 
 
-def model_parts(model, name):
-    parts = RELEASED.parts if RELEASED else ("",)
-    return [f"results/models/{model}/{part}{name}" for part in parts]
+def unseen_by(patient):
+    """The part of each model that has not seen the patient; None where all parts predict."""
+    if not FOLDS:
+        return None
+    fold = next(row["fold"] for row in split_table() if row["patient"] == patient)
+    return f"/fold-{fold}" if fold else None
+
+
+def model_files(model, name, part=None):
+    """A file of one part, or of every part, of a model or of each member of an ensemble."""
+    parts = model_parts() if part is None else (part,)
+    members = ENSEMBLES.get(model, [model])
+    return [f"results/models/{member}{part}/{name}" for member in members for part in parts]
+
+
+def model_parts():
+    """What a model consists of: itself, or its folds."""
+    if RELEASED:
+        return RELEASED.parts
+    return tuple(f"/fold-{number}" for number in FOLDS) or ("",)
+
+
+def shown_models(name):
+    """A file of each trained model, fold by fold; of a released model the one of its first part."""
+    parts = ("",) if RELEASED else model_parts()
+    return [f"results/models/{model}{part}/{name}" for model in TRAINED for part in parts]

@@ -1,5 +1,6 @@
 # In: the chunks kept of the training patients, the volumes of the validation patients.
-# Out: results/models/{model}/: weights, card and history of each model under `train`.
+# Out: results/models/{model}/: weights, card and history of each model under `train`; with
+# cross-validation of each of its folds, in results/models/{model}/fold-{k}/.
 
 
 rule train_model:
@@ -10,18 +11,18 @@ rule train_model:
         train_kept=train_kept,
         validation_volumes=validation_volumes,
     output:
-        weights="results/models/{model}/model.safetensors",
-        card="results/models/{model}/model.json",
+        weights="results/models/{model}{part}/model.safetensors",
+        card="results/models/{model}{part}/model.json",
         history=report(
-            "results/models/{model}/history.csv",
+            "results/models/{model}{part}/history.csv",
             caption="../report/captions/history.rst",
             category="Training",
-            labels={"model": "{model}"},
+            labels={"model": "{model}{part}"},
         ),
     log:
-        "results/logs/train_model/{model}.log",
+        "results/logs/train_model/{model}{part}.log",
     benchmark:
-        "results/benchmarks/train_model/{model}.tsv"
+        "results/benchmarks/train_model/{model}{part}.tsv"
     retries: 2
     conda:
         "../../envs/learn.yaml"
@@ -33,6 +34,8 @@ rule train_model:
     params:
         settings=model_settings("labels", "volumes", "chunks", "training"),
         code=code_digest("train_model"),
+        # Undeclared: Snakemake removes what a failed job declares.
+        resume="results/.resume",
     script:
         "../scripts/train_model.py"
 
@@ -40,17 +43,17 @@ rule train_model:
 rule export_onnx:
     """Write a trained model as ONNX, checked against torch on a training patient's chunks."""
     input:
-        weights="results/models/{model}/model.safetensors",
-        card="results/models/{model}/model.json",
+        weights="results/models/{model}{part}/model.safetensors",
+        card="results/models/{model}{part}/model.json",
         train_images=train_images,
         train_labels=train_labels,
         train_kept=train_kept,
     output:
-        onnx="results/models/{model}/model.onnx",
+        onnx="results/models/{model}{part}/model.onnx",
     log:
-        "results/logs/export_onnx/{model}.log",
+        "results/logs/export_onnx/{model}{part}.log",
     benchmark:
-        "results/benchmarks/export_onnx/{model}.tsv"
+        "results/benchmarks/export_onnx/{model}{part}.tsv"
     conda:
         "../../envs/learn.yaml"
     resources:

@@ -1,23 +1,28 @@
-"""Split the admitted patients by person into train, validation, test and predict."""
+"""Split the admitted patients by person into train, validation, test and predict, or into folds."""
 
 from pathlib import Path
 
 import pandas as pd
 
+from workflow.liverseg.cross_validation import cross_validate
 from workflow.liverseg.files import read_table, write_table
-from workflow.liverseg.splitting import Assignment, empty_test, members_of, split_patients
+from workflow.liverseg.splitting import SPLITS, members_of, split_patients, split_warnings
 
 
 def main(cohort: Path, split: Path, settings: dict) -> None:
     """Write `split.tsv`; nobody stands in two splits, whatever name a scan has."""
-    fractions = {name: settings["split"][name] for name in ("train", "validation", "test")}
-    assignments = split_patients(
-        members_of(read_table(cohort)), fractions=fractions, seed=settings["split"]["seed"]
-    )
-    if empty_test(assignments):
-        print("Warning: the split column leaves no patient to test on; no score will be made.")
-    columns = list(Assignment.__dataclass_fields__)
-    write_table(split, pd.DataFrame([vars(a) for a in assignments], columns=columns))
+    members = members_of(read_table(cohort))
+    fractions = {name: settings["split"][name] for name in SPLITS}
+    seed, folds = settings["split"]["seed"], settings["cross_validation"]["folds"]
+    if folds:
+        assigned = cross_validate(members, folds=folds, fractions=fractions, seed=seed)
+        rows = [assignment.row() for assignment in assigned]
+    else:
+        assignments = split_patients(members, fractions=fractions, seed=seed)
+        for warning in split_warnings(assignments):
+            print(f"Warning: {warning}")
+        rows = [vars(assignment) for assignment in assignments]
+    write_table(split, pd.DataFrame(rows, columns=list(rows[0])))
 
 
 if __name__ == "__main__":

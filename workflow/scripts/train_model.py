@@ -17,6 +17,7 @@ def main(
     model: str,
     settings: dict,
     code: list[str],
+    resume: str,
 ) -> None:
     """Write weights, card and history; an interrupted training goes on where it was.
 
@@ -25,14 +26,12 @@ def main(
     files = TrainingFiles(
         train_images, train_labels, train_kept, validation_volumes, weights, card, history
     )
-    # Beside models/, undeclared: Snakemake removes what a failed job declares.
-    resume_root = weights.parents[2] / ".resume"
     run_training(
         files,
         name=model,
         settings=settings,
         code=tuple(code),
-        resume_root=resume_root,
+        resume_root=Path(resume),
         terminal=terminal(),
     )
 
