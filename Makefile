@@ -5,9 +5,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A run outside the checkout: make resume DIR=/data/my-run ARGS="--config patients=/data/my-cts"
+DIR ?= .
+ARGS ?=
 STAMP := $(VENV)/.locked
 CORES ?= 8
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --resources gpu=1
+PLACE := --snakefile "$(CURDIR)/Snakefile" --directory "$(abspath $(DIR))" $(ARGS)
+RUN := --cores $(CORES) --resources gpu=1 $(PLACE)
+THERE := cd "$(DIR)" && PYTHONPATH="$(CURDIR)" "$(CURDIR)/$(BIN)/python" -m
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,26 +26,26 @@ $(STAMP): envs/requirements.txt
 	@touch $(STAMP)
 
 demo: install  ## From nothing to the report on a synthetic cohort
-	$(SNAKEMAKE)
+	$(BIN)/snakemake $(RUN)
 	@$(MAKE) --no-print-directory report
 	@echo
 	@echo "Open results/report/index.html   the page: patients, scores, pictures, surfaces"
 	@echo "     results/report.html         Snakemake's own report of the run"
 
 resume: install  ## Go on after a crash: unlock, tidy up, do what is left
-	$(BIN)/python -m workflow.liverseg.upkeep resume -- $(SNAKEMAKE)
+	$(BIN)/python -m workflow.liverseg.upkeep resume --directory "$(DIR)" -- "$(CURDIR)/$(BIN)/snakemake" $(RUN)
 
 verify: install  ## Compare every output with the digests that the run recorded
-	$(BIN)/python -m workflow.liverseg.provenance
+	$(THERE) workflow.liverseg.provenance
 
 clean: install  ## Remove every result
-	$(BIN)/python -m workflow.liverseg.upkeep clean
+	$(BIN)/python -m workflow.liverseg.upkeep clean --directory "$(DIR)"
 
 report: install  ## Snakemake's own report of the last run
-	$(BIN)/snakemake --cores 1 --report results/report.html
+	$(BIN)/snakemake --cores 1 $(PLACE) --report "$(abspath $(DIR))/results/report.html"
 
 view: install  ## A patient on a desktop: make view PATIENT=p [MODEL=m] [WAY=slices] [WHAT=masked_ct]
-	$(BIN)/python -m workflow.scripts.view_patient --patient "$(PATIENT)" \
+	$(THERE) workflow.scripts.view_patient --patient "$(PATIENT)" \
 	  $(if $(MODEL),--model "$(MODEL)") $(if $(WAY),--way "$(WAY)") $(if $(WHAT),--what "$(WHAT)")
 
 test: install  ## Every test

@@ -90,3 +90,17 @@ def test_everything_may_be_too_small():
     record = clean_up(mask, probability, 0.001, settings)
     assert not mask.any()
     assert record.removed_components == 3
+
+
+def test_two_organs_are_cleaned_apart():
+    mask = np.zeros((20, 14, 12), np.uint8, order="F")
+    mask[1:7, 1:7, 1:7] = 1
+    mask[10:14, 1:5, 1:5] = 2
+    mask[11, 2, 2] = 0
+    mask[18, 12, 10] = 2
+    probability = np.stack([np.where(mask == k, 200, 20) for k in (1, 2)], -1).astype(np.uint8)
+    chosen = {"largest_component": True, "smallest_ml": 0.0, "fill_holes": True}
+    record = clean_up(mask, probability, 0.001, chosen, regions=((1,), (2,)))
+    assert (np.count_nonzero(mask == 1), np.count_nonzero(mask == 2)) == (216, 64)
+    assert (record.removed_components, record.filled_holes) == (1, 1)
+    assert probability[11, 2, 2].tolist() == [20, 128]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.settings import canonical, check, overlay, read_config
+from workflow.liverseg.settings import canonical, check, overlay, read_config, with_repeats
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,8 @@ def test_the_shipped_configuration_is_valid_and_checking_changes_no_value(config
     assert config == before
     for section, values in config.items():
         if isinstance(values, dict):
-            assert {key: checked[section][key] for key in values}.keys() == values.keys()
+            plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+            assert {key: checked[section][key] for key in plain} == plain
 
 
 def test_defaults_are_filled_in_the_same_way_every_time(config: dict) -> None:
@@ -83,3 +84,63 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(LiversegError, match=r"c\.yaml"):
         read_config(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [
+        ("volumes", "window_hu", [250, -200], r"volumes\.window_hu: \[250, -200\] is no range"),
+        ("inspection", "volume_ml", [10, 10], r"inspection\.volume_ml"),
+    ],
+)
+def test_a_range_the_wrong_way_round_is_refused(section, key, value, words):
+    config = read_config(ROOT / "config/config.yaml")
+    config[section][key] = value
+    with pytest.raises(LiversegError, match=words):
+        check(config)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([("tumour", [2]), ("liver", "positive")], "no voxel can be `tumour`"),
+        ([("liver", [1]), ("Liver", [2])], "stands twice"),
+    ],
+)
+def test_regions_that_cannot_occur_are_refused(labels, words):
+    config = read_config(ROOT / "config/config.yaml")
+    config["labels"] = [{"name": name, "values": values} for name, values in labels]
+    with pytest.raises(LiversegError, match=words):
+        check(config)
+
+
+def test_an_overlay_replaces_what_belongs_together(tmp_path):
+    layer = tmp_path / "mine.yaml"
+    layer.write_text("training: {augmentation: {}, epochs: 3}\n")
+    config = read_config(ROOT / "config/config.yaml")
+    config["training"]["epochs"] = 3  # as Snakemake has merged it
+    laid = overlay(config, [layer])
+    assert laid["training"]["augmentation"] == {}
+    assert laid["training"]["optimiser"] == config["training"]["optimiser"]
+    assert laid["training"]["epochs"] == 3
+
+
+def test_repeats_are_models_with_seeds_of_their_own():
+    config = check({**read_config(ROOT / "config/config.yaml"), "repeats": 2})
+    first = config["training"]["seed"]
+    repeated = with_repeats(config)
+    assert repeated["train"] == [f"unet3d-narrow-seed{first}", f"unet3d-narrow-seed{first + 1}"]
+    seeds = [repeated["models"][name]["training"]["seed"] for name in repeated["train"]]
+    assert seeds == [first, first + 1]
+    assert with_repeats(check(read_config(ROOT / "config/config.yaml")))["train"] == [
+        "unet3d-narrow"
+    ]
+
+
+def test_an_ensemble_of_what_is_not_trained_is_refused():
+    config = {
+        **read_config(ROOT / "config/config.yaml"),
+        "ensembles": {"both": ["unet3d-narrow", "unet3d"]},
+    }
+    with pytest.raises(LiversegError, match=r"ensembles\.both: `unet3d` is not under `train`"):
+        check(config)

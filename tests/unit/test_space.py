@@ -25,7 +25,8 @@ def test_a_ct_counts_by_its_prepared_and_its_own_voxels(tmp_path: Path) -> None:
 def test_an_unreadable_ct_needs_none(tmp_path: Path) -> None:
     (tmp_path / "a.nii.gz").write_text("<html>")
     (tmp_path / "b.nii").write_bytes(b"")
-    broken = [tmp_path / "a.nii.gz", tmp_path / "b.nii", tmp_path / "absent.nii"]
+    (tmp_path / "c.nii.gz").write_bytes(b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 50)  # not deflate
+    broken = [tmp_path / name for name in ("a.nii.gz", "b.nii", "c.nii.gz", "absent.nii")]
     assert space.space_needed(broken, SETTINGS) == space.MODEL_BYTES
 
 

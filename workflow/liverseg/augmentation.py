@@ -199,9 +199,11 @@ def _blur(x: torch.Tensor, sigma: float) -> torch.Tensor:
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
     kernel = kernel / kernel.sum()
     for axis in range(3):
-        shape, padding = [1, 1, 1, 1, 1], [0, 0, 0]
-        shape[2 + axis], padding[axis] = len(kernel), radius
-        x = functional.conv3d(x, kernel.reshape(shape), padding=padding)
+        shape, padding = [1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 0]
+        shape[2 + axis] = len(kernel)
+        padding[4 - 2 * axis] = padding[5 - 2 * axis] = radius
+        # What lies beyond a patch is more of the same, not air: its faces must not darken.
+        x = functional.conv3d(functional.pad(x, padding, mode="replicate"), kernel.reshape(shape))
     return x
 
 

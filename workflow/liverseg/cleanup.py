@@ -1,5 +1,6 @@
 """Clean-up of a predicted mask: what does not hang together, and holes; all of it recorded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ class CleanUp:
     """What was found and changed, in ml of the scanner's voxels.
 
     components: pieces of foreground before the clean-up (touching by face, edge or corner).
-    largest_part: part of the foreground that the largest piece held.
+    largest_part: part of a region that its largest piece held; the least of several regions.
     """
 
     components: int
@@ -24,7 +25,11 @@ class CleanUp:
 
 
 def clean_up(
-    mask: np.ndarray, probability: np.ndarray, voxel_ml: float, settings: dict[str, Any]
+    mask: np.ndarray,
+    probability: np.ndarray,
+    voxel_ml: float,
+    settings: dict[str, Any],
+    regions: Sequence[Sequence[int]] = ((1,),),
 ) -> CleanUp:
     """Clean `mask` (i, j, k) uint8 classes and `probability` (i, j, k, c) uint8, in place.
 
@@ -33,8 +38,10 @@ def clean_up(
     voxel_ml
         Volume of a voxel.
     settings
-        `largest_component`: keep the largest piece only. `smallest_ml`: drop smaller pieces.
-        `fill_holes`: give enclosed background to class 1.
+        `largest_component`: keep the largest piece of each region only. `smallest_ml`: drop
+        smaller pieces. `fill_holes`: give background enclosed in a region to its first class.
+    regions
+        The classes of each region that lies within no other: an organ is not a piece of another.
 
     Where the mask changes the probability is moved across one half, so that a surface taken
     there agrees with the mask.
@@ -42,8 +49,32 @@ def clean_up(
     box = _bounding_box(mask)
     if box is None:
         return CleanUp(0, 1.0, 0, 0.0, 0, 0.0)
-    mask, probability = mask[box], probability[box]
-    pieces, sizes = _pieces(mask > 0)
+    parts = [
+        _clean_region(mask[box], probability[box], classes, voxel_ml, settings)
+        for classes in regions
+    ]
+    return CleanUp(
+        components=sum(part.components for part in parts),
+        largest_part=min(part.largest_part for part in parts),
+        removed_components=sum(part.removed_components for part in parts),
+        removed_ml=sum(part.removed_ml for part in parts),
+        filled_holes=sum(part.filled_holes for part in parts),
+        filled_ml=sum(part.filled_ml for part in parts),
+    )
+
+
+def _clean_region(
+    mask: np.ndarray,
+    probability: np.ndarray,
+    classes: Sequence[int],
+    voxel_ml: float,
+    settings: dict[str, Any],
+) -> CleanUp:
+    """Clean one region, in place; its classes and their channels alone are changed."""
+    inside = np.isin(mask, classes)
+    if not inside.any():
+        return CleanUp(0, 1.0, 0, 0.0, 0, 0.0)
+    pieces, sizes = _pieces(inside)
     dropped = np.zeros(len(sizes), dtype=bool)
     dropped[1:] = sizes[1:] * voxel_ml < settings["smallest_ml"]
     if settings["largest_component"]:
@@ -51,11 +82,15 @@ def clean_up(
     if dropped.any():
         gone = dropped[pieces]
         mask[gone] = 0
-        for channel in np.moveaxis(probability, -1, 0):
+        for index in classes:
+            channel = probability[..., index - 1]
             channel[gone] = np.minimum(channel[gone], 127)
+        inside &= ~gone
         del gone
     del pieces
-    filled, filled_voxels = _fill_holes(mask, probability) if settings["fill_holes"] else (0, 0)
+    filled, filled_voxels = 0, 0
+    if settings["fill_holes"]:
+        filled, filled_voxels = _fill_holes(mask, probability, inside, classes[0])
     return CleanUp(
         components=len(sizes) - 1,
         largest_part=float(sizes[1:].max() / sizes[1:].sum()),
@@ -87,18 +122,21 @@ def _pieces(
     return pieces, sizes
 
 
-def _fill_holes(mask: np.ndarray, probability: np.ndarray) -> tuple[int, int]:
-    """Give background that touches no side of the box to class 1; number of holes and voxels."""
-    pieces, sizes = _pieces(mask == 0, connectivity=6)
+def _fill_holes(
+    mask: np.ndarray, probability: np.ndarray, inside: np.ndarray, index: int
+) -> tuple[int, int]:
+    """Give background that `inside` encloses to class `index`; number of holes and voxels."""
+    pieces, sizes = _pieces(~inside, connectivity=6)
     outside = np.zeros(len(sizes), dtype=bool)
     for axis in range(3):
         for side in (0, -1):
             outside[np.moveaxis(pieces, axis, 0)[side]] = True
+    outside[np.unique(pieces[~inside & (mask > 0)])] = True  # another organ lies in it
     holes = ~outside
     holes[0] = False
     if holes.any():
-        inside = holes[pieces]
-        mask[inside] = 1
-        first = probability[..., 0]
-        first[inside] = np.maximum(first[inside], 128)
+        filled = holes[pieces]
+        mask[filled] = index
+        channel = probability[..., index - 1]
+        channel[filled] = np.maximum(channel[filled], 128)
     return int(holes.sum()), int(sizes[holes].sum())

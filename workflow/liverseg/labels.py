@@ -53,6 +53,34 @@ class LabelMap:
             classes[inside] = index
         return classes
 
+    @property
+    def outermost(self) -> tuple[tuple[int, ...], ...]:
+        """The classes of each region that lies within no other: organs, not their parts."""
+        regions = [frozenset(self.region(name)) for name in self.names]
+        outer = [one for one in regions if not any(one < other for other in regions)]
+        return tuple(tuple(sorted(classes)) for classes in outer)
+
+    def problems(self) -> list[str]:
+        """What makes these regions unusable: a name given twice, a class that can never occur."""
+        lower = [name.lower() for name in self.names]
+        found = [
+            f"labels: the name `{name}` stands twice (upper and lower case are alike)"
+            for name in self.names
+            if lower.count(name.lower()) > 1
+        ]
+        for index, (name, values) in enumerate(self.entries):
+            later = [others for _, others in self.entries[index + 1 :]]
+            hidden = None in later or (
+                values is not None
+                and set(values) <= {value for one in later for value in one or ()}
+            )
+            if hidden:
+                found.append(
+                    f"labels: no voxel can be `{name}`, as later regions hold all its values; "
+                    "write the outer region first, what lies within it after it"
+                )
+        return found
+
     def region(self, name: str) -> tuple[int, ...]:
         """The classes that lie within the named region; KeyError for an unknown name."""
         outer = dict(self.entries)[name]

@@ -80,7 +80,9 @@ def lease(
     finally:
         done.set()
         beat.join()
-        path.unlink(missing_ok=True)
+        holder, _ = _read(path)
+        if holder is not None and holder.token == me.token:  # else another has taken it over
+            path.unlink(missing_ok=True)
 
 
 def living_elsewhere(

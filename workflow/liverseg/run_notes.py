@@ -63,12 +63,12 @@ class RunNotes(logging.Filter):
         """The list of the failed, each with its log's last lines, and how to go on."""
         failed = self.failed()
         if not failed:
-            return "The run ended early; `make resume` goes on where it stopped."
+            return "The run ended early; the same command goes on where it stopped."
         lines = [f"{len(failed)} job(s) failed, all else that could be made is made:"]
         for failure in failed:
             lines += [f"\n  {failure.rule} of {failure.of}", f"    log: {failure.log}"]
             lines += [f"    | {line}" for line in _last_lines(directory / failure.log)]
-        lines += ["", "When that is mended, `make resume` (or the same command) does what is left."]
+        lines += ["", "When that is mended, the same command does what is left."]
         return "\n".join(lines)
 
 

@@ -16,7 +16,25 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from workflow.liverseg.errors import LiversegError, fault
+from workflow.liverseg.labels import LabelMap
 
+RANGES = (
+    "volumes.window_hu",
+    "pictures.window_hu",
+    "inspection.spacing_mm",
+    "inspection.volume_ml",
+    "phantoms.in_plane_pixels",
+    "phantoms.slices",
+    "phantoms.noise_hu",
+)
+# Settings that belong together: an overlay that names one replaces it, key by key it would mix two.
+WHOLE = (
+    ("volumes", "in_plane"),
+    ("training", "augmentation"),
+    ("training", "optimiser"),
+    ("training", "schedule"),
+    ("training", "loss"),
+)
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
 
 
@@ -37,22 +55,31 @@ def read_config(path: Path) -> dict:
 
 
 def overlay(config: dict, layers: list[Path]) -> dict:
-    """Take each model that a layer names from the layer alone, not joined to the default's.
+    """Take each model, and each of WHOLE, that a layer names from the layer alone.
 
     Snakemake merges mappings key by key. For a section of settings that is what one wants; a
     model's settings belong together, and what is left of another network would be refused.
     """
-    models = dict(config.get("models", {}))
-    for layer in layers:
-        models.update(read_config(layer).get("models") or {})
-    return {**config, "models": models}
+    laid = {**config, "models": dict(config.get("models") or {})}
+    for layer in map(read_config, layers):
+        laid["models"].update(layer.get("models") or {})
+        for section, key in WHOLE:
+            own = layer.get(section)
+            if isinstance(own, dict) and key in own:
+                laid[section] = {**laid[section], key: own[key]}
+    return laid
 
 
 def check(config: dict) -> dict:
     """Return the config with defaults filled in; LiversegError lists everything that is wrong."""
     config = json.loads(json.dumps(config))  # a copy, and plain types whatever YAML made of them
     problems = [_explain(error) for error in _validator().iter_errors(config)]
-    problems = problems or [*_catalogue_problems(config), *_own_training_problems(config)]
+    problems = problems or [
+        *LabelMap.from_settings(config["labels"]).problems(),
+        *_range_problems(config),
+        *_catalogue_problems(config),
+        *_own_training_problems(config),
+    ]
     if problems:
         raise LiversegError("The configuration is not valid:\n  " + "\n  ".join(sorted(problems)))
     return config
@@ -107,6 +134,17 @@ def canonical(config: Mapping[str, Any], *sections: str) -> str:
     of a rule keeps two swapped values from passing unseen.
     """
     return json.dumps({name: config[name] for name in sections}, sort_keys=True)
+
+
+def _range_problems(config: dict) -> list[str]:
+    """Ranges whose lower end is not below their upper end."""
+    problems = []
+    for place in RANGES:
+        section, key = place.split(".")
+        low, high = config[section][key]
+        if not (low < high or (low == high and section == "phantoms")):
+            problems.append(f"{place}: [{low}, {high}] is no range; write [lower, upper]")
+    return problems
 
 
 def _catalogue_problems(config: dict) -> list[str]:

@@ -4,6 +4,7 @@ import gzip
 import math
 import shutil
 import struct
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def _grid(image: Path) -> list[tuple[int, float]]:
         order = "<" if struct.unpack("<i", header[:4])[0] == 348 else ">"
         sizes = struct.unpack(f"{order}3h", header[42:48])
         spacing = struct.unpack(f"{order}3f", header[80:92])
-    except (OSError, EOFError, struct.error):
+    except (OSError, EOFError, struct.error, zlib.error):  # inspection names what is wrong
         return []
     sound = all(n > 0 and 0 < mm < 100 for n, mm in zip(sizes, spacing, strict=True))
     return list(zip(sizes, spacing, strict=True)) if sound else []

@@ -159,6 +159,12 @@ def gpu(wildcards):
     return min(1, GPUS)
 
 
+def training_threads(wildcards):
+    """Threads that a model trains with: its own, or those of all."""
+    own = CONFIG["models"][wildcards.model].get("training", {})
+    return own.get("threads", CONFIG["training"]["threads"])
+
+
 def train_images(wildcards):
     """Chunks' images of the training patients."""
     return [f"results/chunks/{patient}/image.npy" for patient in patients_of(wildcards, "train")]
@@ -222,6 +228,11 @@ def every_summary(wildcards):
 
 def every_inspection(wildcards):
     """Inspection records of all patients of the sheet, admitted or not."""
+    if not PATIENTS and CONFIG["dataset"]:
+        raise WorkflowError(
+            f"There is nothing at {CONFIG['patients']}: run `snakemake fetch_dataset` with the "
+            "same options first, or correct `patients`."
+        )
     return expand("results/cohort/inspection/{patient}.json", patient=list(PATIENTS))
 
 

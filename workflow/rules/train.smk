@@ -26,7 +26,7 @@ rule train_model:
     retries: 2
     conda:
         "../../envs/learn.yaml"
-    threads: CONFIG["training"]["threads"]
+    threads: training_threads
     resources:
         mem_mb=8000,
         runtime=2880,

@@ -32,7 +32,13 @@ def main(
     options = {name: how[name] for name in ("overlap", "batch", "crop_to_body")}
     with machine_settings(compute, how["threads"]):
         prediction = predict(hu, affine, network, **options)
-    clean = clean_up(prediction.mask, prediction.probability, voxel_ml(affine), how["clean_up"])
+    clean = clean_up(
+        prediction.mask,
+        prediction.probability,
+        voxel_ml(affine),
+        how["clean_up"],
+        cards[0].label_map.outermost,
+    )
     names = [one.name for one in cards]
     facts = {"hu": hu, "affine": affine, "labels": cards[0].label_map, "limits": how["confidence"]}
     content = record_of(patient, names, prediction, clean, compute=compute.describe(), **facts)
