@@ -46,7 +46,8 @@ class Run:
         for rule, body in BLOCK.findall(self.text):
             found = WILDCARDS.search(body)
             values = [pair.split("=")[1] for pair in found[1].split(", ")] if found else []
-            blocks.append((" ".join([rule, *values]), body))
+            # A wildcard may be empty: that of the fold, where there is no cross-validation.
+            blocks.append((" ".join([rule, *filter(None, values)]), body))
         return blocks
 
 
