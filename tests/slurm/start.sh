@@ -32,6 +32,7 @@ stop
 rm -rf "$state"
 mkdir -p "$state/ctld" /etc/slurm
 host=$(hostname -s)
+# A requeued job waits as long as a credential lives: 120 s if nothing is said (cred_expire).
 cores=$(( $(nproc) > 2 ? $(nproc) : 2 ))
 cat > /etc/slurm/slurm.conf <<CONF
 ClusterName=liverseg
@@ -39,7 +40,7 @@ SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=16817
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket=$state/munge.socket
+AuthInfo=socket=$state/munge.socket,cred_expire=10
 JobCompType=jobcomp/filetxt
 JobCompLoc=$state/jobs.txt
 StateSaveLocation=$state/ctld

@@ -21,10 +21,12 @@ FINISHED_JOBS = Path("/var/lib/liverseg-slurm/jobs.txt")
 SUBMITTED = re.compile(
     r"submitted with SLURM jobid (\d+) \(log: \S*slurm_logs/(?:rule|group)_(\w+)"
 )
-LONGER = {"training": {"epochs": 400, "validate_every": 50, "checkpoint_minutes": 0.01}}
+LONGER = {"training": {"epochs": 200, "validate_every": 50, "checkpoint_minutes": 0.01}}
+# Few patients: each step starts Snakemake thrice, on the node, in the bundle and for itself.
+COHORT = {"a1": "train", "b1": "validation", "c1": "test"}
 OPTIONS = [
     *["--slurm-no-account", "--slurm-status-command", "squeue", "--latency-wait", "20"],
-    *["--slurm-init-seconds-before-status-checks", "3"],
+    *["--slurm-init-seconds-before-status-checks", "1"],
 ]
 
 
@@ -96,14 +98,17 @@ def disturb(house: House, log: Path) -> list[str]:
     return done
 
 
+@pytest.mark.timeout(1800)  # minutes on an idle machine; it may wait for others
 def test_the_road_through_slurm_ends_in_the_bits_of_a_quiet_local_run(
     slurm: None, plugins: Path, tmp_path: Path
 ) -> None:
     quiet = House.build(tmp_path / "quiet")
+    quiet.write_sheet(COHORT)
     quiet.set(**LONGER)
     local = quiet.snakemake()
     assert local.returncode == 0, local.text
     house = House.build(tmp_path / "cluster")
+    house.write_sheet(COHORT)
     house.set(**LONGER)
     profile = ["--profile", str(house.sources / "profiles/slurm")]
     log = house.place / "log.txt"
