@@ -15,6 +15,7 @@ SETTINGS = {
     "scores": {
         "surface_tolerance_mm": 1.0, "confidence": 0.95, "bootstrap_samples": 200, "seed": 0,
     },
+    "repeated": {},
 }  # fmt: skip
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workflow.liverseg.comparisons import compare_models
+from workflow.liverseg.comparisons import compare_models, spread_of_repeats
 from workflow.liverseg.scores import METRICS
 from workflow.liverseg.summaries import bland_altman, bootstrap_mean, score_table, summarise
 
@@ -117,3 +117,12 @@ def test_p_values_are_corrected_for_how_many_there_are():
     pair = compared([0.9 + 0.001 * n for n in range(10)], [0.8 + 0.002 * n for n in range(10)])
     dice = pair["pairs"][0]["metrics"]["dice"]
     assert dice["p_value_corrected"] >= dice["p_value"]
+
+
+def test_the_spread_of_repeats_is_that_of_their_means_over_patients():
+    dice = {"u-seed1": (0.8, 0.9), "u-seed2": (0.9, 1.0), "other": (0.1, 0.1)}
+    rows = [scored(f"p{n}", d, model=m) for m, both in dice.items() for n, d in enumerate(both)]
+    spread = spread_of_repeats(score_table(rows), {"u": ["u-seed1", "u-seed2"]})
+    (row,) = [one for one in spread if one["metric"] == "dice"]
+    assert row["mean_by_seed"] == pytest.approx({"u-seed1": 0.85, "u-seed2": 0.95})
+    assert (row["mean"], row["sd"]) == pytest.approx((0.9, 0.1 / np.sqrt(2)))

@@ -1,6 +1,6 @@
 """Which of two models is better: differences within patients, not of means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -45,6 +45,35 @@ def compare_models(
     for result, value in zip(tested, corrected, strict=True):
         result["p_value_corrected"] = value
     return {"confidence": confidence, "test": "Wilcoxon signed-rank, Holm", "pairs": pairs}
+
+
+def spread_of_repeats(
+    table: pd.DataFrame, repeated: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    """How far the mean scores of one model scatter over its seeds: what is noise, not gain.
+
+    A row a model, region and metric of COMPARED: the mean over patients for each seed, their mean,
+    and their standard deviation (n − 1; None for one seed).
+    """
+    rows = []
+    for model, names in repeated.items():
+        for region in table["region"].unique():
+            for metric in COMPARED:
+                chosen = table[table["region"] == region].groupby("model")[metric].mean()
+                means = chosen.reindex(list(names)).astype(float)
+                if means.isna().any():
+                    continue
+                rows.append(
+                    {
+                        "model": model,
+                        "region": region,
+                        "metric": metric,
+                        "mean_by_seed": dict(means),
+                        "mean": float(means.mean()),
+                        "sd": float(means.std()) if len(means) > 1 else None,
+                    }
+                )
+    return rows
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

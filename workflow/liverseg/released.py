@@ -50,6 +50,7 @@ class Released:
             "models": {self.name: self.architecture},
             "train": [self.name],
             "ensembles": {},
+            "repeated": {},
             "cross_validation": {"folds": None},
             "split": split,
         }

@@ -89,10 +89,10 @@ def with_repeats(config: dict) -> dict:
     """The config with each model under `train` as often as `repeats` says, each with its own seed.
 
     `unet` becomes `unet-seed1`, `unet-seed2` …, counted from `training.seed`; an ensemble of
-    `unet` takes in all of them.
+    `unet` takes in all of them. `repeated` says which names are repeats of which.
     """
     if config["repeats"] == 1:
-        return config
+        return {**config, "repeated": {}}
     names = repeats_of(config)
     models = dict(config["models"])
     for name, repeated in names.items():
@@ -105,7 +105,8 @@ def with_repeats(config: dict) -> dict:
         name: [new for member in members for new in names[member]]
         for name, members in config["ensembles"].items()
     }
-    return {**config, "models": models, "train": train, "ensembles": ensembles}
+    laid = {"models": models, "train": train, "ensembles": ensembles, "repeated": names}
+    return {**config, **laid}
 
 
 def repeats_of(config: Mapping[str, Any]) -> dict[str, list[str]]:

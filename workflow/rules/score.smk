@@ -68,7 +68,7 @@ rule compare_models:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=settings("scores"),
+        settings=settings("scores", "repeated"),
         code=code_digest("compare_models"),
     script:
         "../scripts/compare_models.py"

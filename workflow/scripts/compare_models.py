@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
-from workflow.liverseg.comparisons import compare_models
+from workflow.liverseg.comparisons import compare_models, spread_of_repeats
 from workflow.liverseg.files import read_json, write_json
 from workflow.liverseg.summaries import score_table
 
 
 def main(scores: list[Path], comparison: Path, settings: dict) -> None:
-    """Write each pair of models with differences, intervals and tests; no pair with one model."""
+    """Write each pair of models with differences, intervals and tests, and the spread of seeds."""
     chosen = settings["scores"]
+    table = score_table([read_json(path) for path in scores])
     figures = compare_models(
-        score_table([read_json(path) for path in scores]),
+        table,
         samples=chosen["bootstrap_samples"],
         confidence=chosen["confidence"],
         seed=chosen["seed"],
     )
-    write_json(comparison, figures)
+    write_json(comparison, figures | {"repeats": spread_of_repeats(table, settings["repeated"])})
 
 
 if __name__ == "__main__":
