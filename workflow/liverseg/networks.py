@@ -1,6 +1,8 @@
 """Networks by name: the paper's 3D U-Net and seven of MONAI's."""
 
+import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,44 +10,21 @@ from torch import nn
 from torch.nn import functional
 
 from workflow.liverseg.errors import fault
+from workflow.liverseg.padding import Padded
 from workflow.liverseg.unet3d import InstanceNorm, UNet3D
 
-Builder = Callable[[dict[str, Any], int, int], tuple[nn.Module, int]]
 
+@dataclass(frozen=True)
+class Plan:
+    """A network in words that JSON can hold: a class of ours or of `monai.networks.nets`.
 
-class Padded(nn.Module):
-    """A network that takes any size: pads with 0 (air) to a multiple, crops what comes out.
-
-    Sides end at multiples of `multiple`; a network of one fixed size (UNETR) has `fixed`.
+    Sides must be multiples of `multiple`; a network of one fixed size (UNETR) has `fixed`.
     """
 
-    def __init__(
-        self, network: nn.Module, multiple: int, fixed: tuple[int, int, int] | None = None
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.multiple = multiple
-        self.fixed = fixed
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
-        """Logits (batch, classes, x, y, z) of `x` (batch, channels, x, y, z), same x, y, z."""
-        shape = x.shape[2:]
-        wanted = self.fixed or [-(-side // self.multiple) * self.multiple for side in shape]
-        missing = [want - side for want, side in zip(wanted, shape, strict=True)]
-        if min(missing) < 0:
-            raise ValueError(f"chunks of {tuple(shape)} do not fit a network of {tuple(wanted)}")
-        if not any(missing):
-            return self.network(x)
-        padding = [end for side in reversed(missing) for end in (0, side)]
-        logits = self.network(functional.pad(x, padding))
-        if isinstance(logits, list):
-            return [_cropped(level, shape, index) for index, level in enumerate(logits)]
-        return _cropped(logits, shape, 0)
-
-
-def _cropped(logits: torch.Tensor, shape: torch.Size, level: int) -> torch.Tensor:
-    i, j, k = (-(-side // 2**level) for side in shape)
-    return logits[:, :, :i, :j, :k]
+    name: str
+    arguments: dict[str, Any]
+    multiple: int
+    fixed: list[int] | None = None
 
 
 def build_network(
@@ -56,15 +35,28 @@ def build_network(
     It maps (batch, in_channels, x, y, z) to logits (batch, out_channels, x, y, z) of any size
     (UNETR: up to its `size`). LiversegError for an unknown name.
     """
+    plan = plan_network(architecture, in_channels=in_channels, out_channels=out_channels)
+    if plan.name == "UNet3D":
+        return Padded(UNet3D(**plan.arguments), plan.multiple)
+    nets = importlib.import_module("monai.networks.nets")
+    network = getattr(nets, plan.name)(**plan.arguments)
+    if plan.name == "UNet":
+        _exchange_instance_norm(network)
+    if plan.arguments.get("deep_supervision"):
+        network = _Stacked(network)
+    x, y, z = plan.fixed or (0, 0, 0)
+    return Padded(network, plan.multiple, (x, y, z) if plan.fixed else None)
+
+
+def plan_network(architecture: dict[str, Any], *, in_channels: int = 1, out_channels: int) -> Plan:
+    """What `build_network` builds; LiversegError for an unknown name."""
     name = architecture["network"]
     if name not in BUILDERS:
         known = ", ".join(BUILDERS)
         raise fault(
             found=f"network {name!r}", expected=f"one of {known}", remedy="correct `models`"
         )
-    network, multiple = BUILDERS[name](architecture, in_channels, out_channels)
-    fixed = tuple(architecture["size"]) if name == "unetr" else None
-    return Padded(network, multiple, fixed)
+    return BUILDERS[name](architecture, {"in_channels": in_channels, "out_channels": out_channels})
 
 
 def has_batch_norm(network: nn.Module) -> bool:
@@ -72,140 +64,12 @@ def has_batch_norm(network: nn.Module) -> bool:
     return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
 
 
-def _unet3d(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Module, int]:
-    levels = settings.get("levels", 4)
-    network = UNet3D(
-        in_channels=inputs,
-        out_channels=outputs,
-        width=settings.get("width", 32),
-        levels=levels,
-        norm=settings.get("norm", "batch"),
-        deep_supervision=settings.get("deep_supervision", False),
-    )
-    return network, 2 ** (levels - 1)
-
-
-def _unet(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Module, int]:
-    from monai.networks.nets import UNet
-
-    channels = settings.get("channels", [16, 32, 64, 128])
-    network = UNet(
-        spatial_dims=3,
-        in_channels=inputs,
-        out_channels=outputs,
-        channels=channels,
-        strides=[2] * (len(channels) - 1),
-        num_res_units=settings.get("residual_units", 2),
-        norm=settings.get("norm", "instance"),
-        dropout=settings.get("dropout", 0.0),
-    )
-    _exchange_instance_norm(network)
-    return network, 2 ** (len(channels) - 1)
-
-
 def _exchange_instance_norm(network: nn.Module) -> None:
-    """Put in our instance norm, which keeps the memory format and learns scale and shift."""
+    """Put in our instance norm, which keeps the memory format."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.InstanceNorm3d):
                 setattr(module, name, InstanceNorm(child.num_features))
-
-
-def _attention_unet(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Module, int]:
-    from monai.networks.nets import AttentionUnet
-
-    channels = settings.get("channels", [16, 32, 64, 128])
-    network = AttentionUnet(
-        spatial_dims=3,
-        in_channels=inputs,
-        out_channels=outputs,
-        channels=channels,
-        strides=[2] * (len(channels) - 1),
-        dropout=settings.get("dropout", 0.0),
-    )
-    return network, 2 ** (len(channels) - 1)
-
-
-def _segresnet(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Module, int]:
-    from monai.networks.nets import SegResNet
-
-    down = settings.get("blocks_down", [1, 2, 2, 4])
-    network = SegResNet(
-        spatial_dims=3,
-        in_channels=inputs,
-        out_channels=outputs,
-        init_filters=settings.get("width", 16),
-        blocks_down=down,
-        blocks_up=settings.get("blocks_up", [1] * (len(down) - 1)),
-        dropout_prob=settings.get("dropout", 0.0) or None,
-    )
-    return network, 2 ** (len(down) - 1)
-
-
-def _unetr(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Module, int]:
-    from monai.networks.nets import UNETR
-
-    network = UNETR(
-        in_channels=inputs,
-        out_channels=outputs,
-        img_size=settings["size"],
-        feature_size=settings.get("width", 16),
-        hidden_size=settings.get("hidden_size", 384),
-        mlp_dim=settings.get("mlp_dim", 1536),
-        num_heads=settings.get("heads", 6),
-        norm_name="instance",
-        dropout_rate=settings.get("dropout", 0.0),
-    )
-    return network, 16
-
-
-def _vnet(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Module, int]:
-    from monai.networks.nets import VNet
-
-    dropout = settings.get("dropout", 0.0)
-    network = VNet(
-        spatial_dims=3,
-        in_channels=inputs,
-        out_channels=outputs,
-        dropout_prob_down=dropout,
-        dropout_prob_up=(dropout, dropout),
-    )
-    return network, 16
-
-
-def _dynunet(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Module, int]:
-    from monai.networks.nets import DynUNet
-
-    filters = settings.get("channels", [16, 32, 64, 128])
-    deep = settings.get("deep_supervision", False)
-    network = DynUNet(
-        spatial_dims=3,
-        in_channels=inputs,
-        out_channels=outputs,
-        kernel_size=[3] * len(filters),
-        strides=[1] + [2] * (len(filters) - 1),
-        upsample_kernel_size=[2] * (len(filters) - 1),
-        filters=filters,
-        res_block=settings.get("residual", False),
-        deep_supervision=deep,
-        deep_supr_num=max(1, len(filters) - 2),
-    )
-    return (_Stacked(network) if deep else network), 2 ** (len(filters) - 1)
-
-
-def _swin_unetr(settings: dict[str, Any], inputs: int, outputs: int) -> tuple[nn.Module, int]:
-    from monai.networks.nets import SwinUNETR
-
-    network = SwinUNETR(
-        spatial_dims=3,
-        in_channels=inputs,
-        out_channels=outputs,
-        feature_size=settings.get("width", 12),
-        depths=settings.get("depths", [2, 2, 2, 2]),
-        num_heads=settings.get("heads", [3, 6, 12, 24]),
-        drop_rate=settings.get("dropout", 0.0),
-    )
-    return network, 32
 
 
 class _Stacked(nn.Module):
@@ -225,7 +89,104 @@ class _Stacked(nn.Module):
         ]
 
 
-BUILDERS: dict[str, Builder] = {
+def _unet3d(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
+    levels = settings.get("levels", 4)
+    own = {
+        "width": settings.get("width", 32),
+        "levels": levels,
+        "norm": settings.get("norm", "batch"),
+        "deep_supervision": settings.get("deep_supervision", False),
+    }
+    return Plan("UNet3D", {**channels, **own}, 2 ** (levels - 1))
+
+
+def _unet(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
+    widths = settings.get("channels", [16, 32, 64, 128])
+    norm = settings.get("norm", "instance")
+    own = {
+        "spatial_dims": 3,
+        "channels": widths,
+        "strides": [2] * (len(widths) - 1),
+        "num_res_units": settings.get("residual_units", 2),
+        "norm": ["instance", {"affine": True}] if norm == "instance" else norm,
+        "dropout": settings.get("dropout", 0.0),
+    }
+    return Plan("UNet", {**channels, **own}, 2 ** (len(widths) - 1))
+
+
+def _attention_unet(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
+    widths = settings.get("channels", [16, 32, 64, 128])
+    own = {
+        "spatial_dims": 3,
+        "channels": widths,
+        "strides": [2] * (len(widths) - 1),
+        "dropout": settings.get("dropout", 0.0),
+    }
+    return Plan("AttentionUnet", {**channels, **own}, 2 ** (len(widths) - 1))
+
+
+def _segresnet(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
+    down = settings.get("blocks_down", [1, 2, 2, 4])
+    own = {
+        "spatial_dims": 3,
+        "init_filters": settings.get("width", 16),
+        "blocks_down": down,
+        "blocks_up": settings.get("blocks_up", [1] * (len(down) - 1)),
+        "dropout_prob": settings.get("dropout", 0.0) or None,
+    }
+    return Plan("SegResNet", {**channels, **own}, 2 ** (len(down) - 1))
+
+
+def _unetr(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
+    own = {
+        "img_size": settings["size"],
+        "feature_size": settings.get("width", 16),
+        "hidden_size": settings.get("hidden_size", 384),
+        "mlp_dim": settings.get("mlp_dim", 1536),
+        "num_heads": settings.get("heads", 6),
+        "norm_name": "instance",
+        "dropout_rate": settings.get("dropout", 0.0),
+    }
+    return Plan("UNETR", {**channels, **own}, 16, settings["size"])
+
+
+def _vnet(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
+    dropout = settings.get("dropout", 0.0)
+    own = {
+        "spatial_dims": 3,
+        "dropout_prob_down": dropout,
+        "dropout_prob_up": [dropout, dropout],
+    }
+    return Plan("VNet", {**channels, **own}, 16)
+
+
+def _dynunet(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
+    filters = settings.get("channels", [16, 32, 64, 128])
+    own = {
+        "spatial_dims": 3,
+        "kernel_size": [3] * len(filters),
+        "strides": [1] + [2] * (len(filters) - 1),
+        "upsample_kernel_size": [2] * (len(filters) - 1),
+        "filters": filters,
+        "res_block": settings.get("residual", False),
+        "deep_supervision": settings.get("deep_supervision", False),
+        "deep_supr_num": max(1, len(filters) - 2),
+    }
+    return Plan("DynUNet", {**channels, **own}, 2 ** (len(filters) - 1))
+
+
+def _swin_unetr(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
+    own = {
+        "spatial_dims": 3,
+        "feature_size": settings.get("width", 12),
+        "depths": settings.get("depths", [2, 2, 2, 2]),
+        "num_heads": settings.get("heads", [3, 6, 12, 24]),
+        "drop_rate": settings.get("dropout", 0.0),
+    }
+    return Plan("SwinUNETR", {**channels, **own}, 32)
+
+
+BUILDERS: dict[str, Callable[[dict[str, Any], dict[str, int]], Plan]] = {
     "unet3d": _unet3d,
     "unet": _unet,
     "attention_unet": _attention_unet,
