@@ -73,6 +73,107 @@ def test_nnunet_takes_the_first_channel_and_its_label(tmp_path):
     }
 
 
+def remarks(cohort: Cohort) -> list[tuple[str, str]]:
+    return [(remark.patient, remark.finding.code) for remark in cohort.remarks]
+
+
+@pytest.mark.parametrize("folder", ["", "imagesTs/"])
+def test_numbers_of_patients_are_no_channels(tmp_path, folder):
+    names = [f"patient_000{number}" for number in range(4)]
+    touch(tmp_path, *(f"{folder}{name}.nii.gz" for name in names))
+    assert pairs(read(tmp_path)) == {name: (f"{name}.nii.gz", None) for name in names}
+
+
+def test_images_and_labels_of_one_name_are_the_decathlons_even_with_numbers(tmp_path):
+    for name in ("case_0000", "case_0001", "other_0000"):
+        touch(tmp_path, f"imagesTr/{name}.nii.gz", f"labelsTr/{name}.nii.gz")
+    cohort = read(tmp_path)
+    assert cohort.layout == "msd"
+    assert {name: label for name, (_, label) in pairs(cohort).items()} == {
+        name: f"{name}.nii.gz" for name in ("case_0000", "case_0001", "other_0000")
+    }
+    assert {p.label.parent.name for p in cohort.patients if p.label} == {"labelsTr"}
+
+
+def test_further_channels_and_what_lies_beside_are_remarked(tmp_path):
+    touch(tmp_path, "imagesTr/c_1_0000.nii.gz", "labelsTr/c_1.nii.gz", "imagesTr/c_1_0001.nii.gz")
+    touch(tmp_path, "inferTs/c_9.nii.gz")
+    cohort = read(tmp_path)
+    assert list(pairs(cohort)) == ["c_1"]
+    assert remarks(cohort) == [("c_1_0001", "image_not_taken"), ("c_9", "image_not_taken")]
+    assert "one of 2" in cohort.remarks[0].finding.found
+
+
+def test_cases_without_labels_are_nnunets_where_several_names_are_left(tmp_path):
+    touch(tmp_path, "a_0000.nii.gz", "b_0000.nii.gz")
+    assert list(pairs(read(tmp_path))) == ["a", "b"]
+
+
+def test_folder_of_test_images_alone_is_the_decathlons(tmp_path):
+    cohort = read(touch(tmp_path, "imagesTs/liver_5.nii.gz", "imagesTs/liver_6.nii.gz"))
+    assert (cohort.layout, list(pairs(cohort))) == ("msd", ["liver_5", "liver_6"])
+
+
+def test_lits_knows_test_volumes_and_any_case(tmp_path):
+    touch(tmp_path, "volume-2.nii", "Volume-3.nii", "Segmentation-3.NII", "test-volume-2.nii")
+    assert pairs(read(tmp_path)) == {
+        "lits-2": ("volume-2.nii", None),
+        "lits-3": ("Volume-3.nii", "Segmentation-3.NII"),
+        "lits-test-2": ("test-volume-2.nii", None),
+    }
+
+
+def test_image_that_the_layout_does_not_know_is_remarked(tmp_path):
+    touch(tmp_path, "volume-2.nii", "volume-2 (1).nii", "ct_extra.nii.gz")
+    cohort = read(tmp_path)
+    assert list(pairs(cohort)) == ["lits-2"]
+    extra, (hidden, code) = remarks(cohort)
+    assert (hidden[:8], code) == ("patient-", "image_not_taken")
+    assert extra == ("ct_extra", "image_not_taken")
+
+
+def test_loose_cts_beside_patients_folders_are_remarked(tmp_path):
+    touch(tmp_path, "a/ct.nii.gz", "a/pet.nii.gz", "loose.nii.gz")
+    cohort = read(tmp_path)
+    assert list(pairs(cohort)) == ["a"]
+    assert remarks(cohort) == [("loose", "image_not_taken"), ("pet", "image_not_taken")]
+
+
+@pytest.mark.parametrize("name", ["docs/readme.txt", "docs/LICENSE"])
+def test_folder_without_images_does_not_hide_the_cts_beside_it(tmp_path, name):
+    cohort = read(touch(tmp_path, "one.nii.gz", "two.nii.gz", name))
+    assert (cohort.layout, list(pairs(cohort))) == ("bare", ["one", "two"])
+
+
+def test_folder_without_images_is_no_patient(tmp_path):
+    cohort = read(touch(tmp_path, "a/ct.nii.gz", "docs/readme.txt"))
+    assert (list(pairs(cohort)), refusals(cohort)) == (["a"], {})
+    assert remarks(cohort) == [("docs", "folder_without_image")]
+
+
+def test_results_of_the_run_are_no_data_of_it(tmp_path, monkeypatch):
+    touch(tmp_path, "a.nii.gz", "b.nii.gz", "config/config.yaml")
+    before = read_cohort(".", tmp_path, PHANTOMS)
+    touch(
+        tmp_path, "results/predictions/m/a/mask.nii.gz", ".snakemake/log/x", "results/volume-1.nii"
+    )
+    assert list(pairs(before)) == ["a", "b"]
+    assert read_cohort(".", tmp_path, PHANTOMS) == before
+    monkeypatch.chdir(tmp_path)
+    assert pairs(read(Path())) == pairs(before)
+
+
+def test_results_of_a_run_elsewhere_are_passed_over(tmp_path):
+    touch(tmp_path, "a.nii.gz", "old/output/logs/inspect_patient/a.log")
+    touch(tmp_path, "old/output/predictions/m/a/mask.nii.gz")
+    cohort = read(tmp_path)
+    assert (list(pairs(cohort)), cohort.remarks) == (["a"], ())
+
+
+def test_own_folder_named_results_is_read(tmp_path):
+    assert list(pairs(read(touch(tmp_path, "results/volume-1.nii")))) == ["lits-1"]
+
+
 def test_one_folder_a_patient_holds_nifti_nrrd_or_dicom(tmp_path):
     touch(tmp_path, "a/ct.nii.gz", "a/liver.nii.gz", "b/scan.nrrd", "c/1.dcm", "c/2.dcm")
     cohort = read(tmp_path)

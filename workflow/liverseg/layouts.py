@@ -10,10 +10,10 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from workflow.liverseg.findings import Finding
+from workflow.liverseg.findings import Finding, warn
 
 NIFTI = (".nii.gz", ".nii")
 OTHER_IMAGES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -22,6 +22,15 @@ PATIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 LABEL_NAMES = ("label", "labels", "liver", "mask", "seg", "segmentation")
 DICOM_LABEL_NAMES = (*LABEL_NAMES, "rtstruct", "rtss", "rs")
 IMAGE_NAMES = ("ct", "image", "img", "volume", "scan")
+CHANNEL = re.compile(r"_\d{4}$")
+# Folders that only a run of this workflow makes; each run makes one of them with its first job.
+OWN_MARKS = (
+    "cohort/inspection",
+    *(
+        f"logs/{rule}"
+        for rule in ("inspect_patient", "import_dicom", "make_phantoms", "correct_spacing")
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -42,13 +51,20 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds: entries, labels without a CT (by id), the count of files skipped."""
+    """What a folder holds: entries, labels without a CT (by id), the count of files skipped.
+
+    `unclear` are folders in which CT and label cannot be told apart, `empty` those without any
+    image, `taken` the images that the layout has a place for, `left` the ids of all others.
+    """
 
     layout: str
     entries: tuple[Entry, ...]
     lone_labels: tuple[str, ...] = ()
     skipped: int = 0
-    unclear: tuple[str, ...] = field(default=())
+    unclear: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    taken: frozenset[Path] = frozenset()
+    left: tuple[str, ...] = ()
 
 
 def is_litter(name: str) -> bool:
@@ -82,26 +98,84 @@ def pseudonym(name: str) -> str:
     return "patient-" + hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
-def _walk(folder: Path) -> tuple[list[Path], int]:
-    """List the files below a folder, sorted, without litter, and count the litter."""
+def not_taken(number: int) -> Finding:
+    """Remark on one of the images that no patient was made of."""
+    return warn(
+        "image_not_taken",
+        "ct",
+        found=f"an image that the layout has no place for, one of {number}",
+        expected="images named and placed as the layout wants them",
+        remedy="rename or move it, or write a table with the columns patient, image, label",
+    )
+
+
+def without_image() -> Finding:
+    """Remark on a folder beside those of the patients."""
+    return warn(
+        "folder_without_image",
+        "patient",
+        found="a folder without any image",
+        expected="a CT in each patient's folder",
+        remedy="nothing, if it is no patient; else put the CT there",
+    )
+
+
+def asked_without_label(split: str) -> Finding:
+    """Remark on a patient whom the sheet wants in a split that only a label opens."""
+    return warn(
+        "split_without_label",
+        "patient",
+        found=f"split {split!r} for a patient without a label",
+        expected="a label for whoever trains, validates or tests",
+        remedy="give the label, or write predict: until then the patient is predicted only",
+    )
+
+
+def _walk(folder: Path, working: Path) -> tuple[list[Path], int]:
+    """List the files below a folder, sorted, without litter, and count the litter.
+
+    What runs have written is passed over and not counted: a count that grows with each run would
+    make each run redo what the one before had done.
+    """
     files: list[Path] = []
     skipped = 0
     for root, folders, names in os.walk(folder, followlinks=True):
-        skipped += sum(is_litter(name) for name in (*names, *folders))
-        folders[:] = sorted(name for name in folders if not is_litter(name))
-        files += [Path(root) / name for name in sorted(names) if not is_litter(name)]
+        here = Path(root)
+        if here != folder and _is_output(here, folders):
+            folders.clear()
+            continue
+        others = [name for name in folders if not _is_of_run(here / name, working)]
+        skipped += sum(is_litter(name) for name in (*names, *others))
+        folders[:] = sorted(name for name in others if not is_litter(name))
+        files += [here / name for name in sorted(names) if not is_litter(name)]
     return files, skipped
 
 
-def read_folder(folder: Path) -> Listing | None:
-    """List a folder's patients, or return None where no layout is recognised."""
-    files, skipped = _walk(folder)
-    for layout in (_decathlon, _nnunet, _lits, _folders, _bare):
+def _is_of_run(folder: Path, working: Path) -> bool:
+    """Say whether a folder is what the run in the working directory writes to."""
+    return folder.name in {"results", ".snakemake"} and folder.resolve().parent == working
+
+
+def _is_output(folder: Path, children: list[str]) -> bool:
+    """Say whether a folder is the output of a run elsewhere, by marks that only a run leaves."""
+    return any(
+        mark.split("/")[0] in children and (folder / mark).is_dir()  # spares most of the questions
+        for mark in OWN_MARKS
+    )
+
+
+def read_folder(folder: Path, working: Path | None = None) -> Listing | None:
+    """List a folder's patients, or return None where no layout is recognised.
+
+    `working` is the directory that the run stands in; its results are no data.
+    """
+    files, skipped = _walk(folder, (working or Path()).resolve())
+    for layout in (_nnunet, _decathlon, _lits, _folders, _bare):
         listing = layout(folder, files)
         if listing is not None:
-            return Listing(
-                listing.layout, listing.entries, listing.lone_labels, skipped, listing.unclear
-            )
+            left = [p for p in files if is_image(p.name) and p not in listing.taken]
+            ids = tuple(pseudonym(stem(path.name)) for path in left)
+            return replace(listing, skipped=skipped, left=ids)
     return None
 
 
@@ -110,9 +184,9 @@ def _pairs(
 ) -> Listing:
     """Join images and labels by id; the same id twice stays twice, for the caller to refuse."""
     by_id: dict[str, list[Path]] = {}
+    images, labels = list(images), list(labels)
     for patient, path in labels:
         by_id.setdefault(patient, []).append(path)
-    images = list(images)
     known = {patient for patient, _ in images}
     entries = [
         Entry(patient, (path,), (label,) if label.name else ())
@@ -120,7 +194,8 @@ def _pairs(
         for label in by_id.get(patient, [Path()])
     ]
     lone = tuple(sorted(set(by_id) - known))
-    return Listing(layout, tuple(entries), lone)
+    taken = frozenset(path for _, path in (*images, *labels))
+    return Listing(layout, tuple(entries), lone, taken=taken)
 
 
 def _in(folder: Path, files: list[Path]) -> Iterator[Path]:
@@ -129,40 +204,61 @@ def _in(folder: Path, files: list[Path]) -> Iterator[Path]:
 
 def _decathlon(folder: Path, files: list[Path]) -> Listing | None:
     """Medical Segmentation Decathlon: images and labels of the same name in fixed folders."""
-    if not (folder / "imagesTr").is_dir() or any(
-        stem(path.name).endswith("_0000") for path in _in(folder / "imagesTr", files)
-    ):
-        return None
-    images = [(pseudonym(stem(p.name)), p) for p in _in(folder / "imagesTr", files)]
-    images += [(pseudonym(stem(p.name)), p) for p in _in(folder / "imagesTs", files)]
-    labels = [(pseudonym(stem(p.name)), p) for p in _in(folder / "labelsTr", files)]
-    labels += [(pseudonym(stem(p.name)), p) for p in _in(folder / "labelsTs", files)]
-    return _pairs("msd", images, labels)
-
-
-def _nnunet(folder: Path, files: list[Path]) -> Listing | None:
-    """nnU-Net raw: `case_0000.nii.gz` is the CT, `case.nii.gz` in a labels folder its label."""
-    channels = [p for p in files if is_image(p.name) and re.search(r"_\d{4}$", stem(p.name))]
-    images = [p for p in channels if stem(p.name).endswith("_0000")]
+    images = [p for part in ("Tr", "Ts") for p in _in(folder / f"images{part}", files)]
+    labels = [p for part in ("Tr", "Ts") for p in _in(folder / f"labels{part}", files)]
     if not images:
         return None
-    labels = [p for p in files if is_image(p.name) and p.parent.name.startswith("labels")]
-    if not labels:
-        labels = [p for p in files if is_image(p.name) and p not in set(channels)]
     return _pairs(
-        "nnunet",
-        [(pseudonym(stem(p.name)[: -len("_0000")]), p) for p in images],
+        "msd",
+        [(pseudonym(stem(p.name)), p) for p in images],
         [(pseudonym(stem(p.name)), p) for p in labels],
     )
 
 
+def _nnunet(folder: Path, files: list[Path]) -> Listing | None:
+    """nnU-Net raw: `case_0000.nii.gz` is the CT, `case.nii.gz` in a labels folder its label."""
+    images = [path for path in files if is_image(path.name)]
+    labels = [path for path in images if _in_labels(folder, path)]
+    others = [path for path in images if path not in set(labels)]
+    channels = [path for path in others if CHANNEL.search(stem(path.name))]
+    first = [path for path in channels if stem(path.name).endswith("_0000")]
+    if not labels:
+        labels = [path for path in others if path not in set(channels)]
+    if not _numbers_are_channels(first, labels):
+        return None
+    return _pairs(
+        "nnunet",
+        [(pseudonym(CHANNEL.sub("", stem(p.name))), p) for p in first],
+        [(pseudonym(stem(p.name)), p) for p in labels],
+    )
+
+
+def _in_labels(folder: Path, path: Path) -> bool:
+    return any(part.startswith("labels") for part in path.relative_to(folder).parts[:-1])
+
+
+def _numbers_are_channels(first: list[Path], labels: list[Path]) -> bool:
+    """Say whether `_0000` counts channels, as in nnU-Net, or is the number of a patient.
+
+    Labels decide, as nnU-Net's lack the number. Where none meets an image, several names must be
+    left without it: `patient_0000` to `patient_0003` are four patients.
+    """
+    full = {stem(path.name) for path in first}
+    cases = {CHANNEL.sub("", name) for name in full}
+    labelled = {stem(path.name) for path in labels}
+    if labelled & (full | cases):
+        return len(labelled & cases) > len(labelled & full)
+    return len(cases) > 1
+
+
 def _lits(folder: Path, files: list[Path]) -> Listing | None:
-    """LiTS: `volume-N` and `segmentation-N`, in one folder or spread over several."""
+    """LiTS: `volume-N`, `segmentation-N`, `test-volume-N`, in one folder or spread over several."""
     found: dict[str, list[tuple[str, Path]]] = {"volume": [], "segmentation": []}
     for path in files:
-        match = re.fullmatch(r"(volume|segmentation)-(\w+)", stem(path.name))
+        match = re.fullmatch(r"(test-)?(volume|segmentation)-(\w+)", stem(path.name).lower())
         if match and is_image(path.name):
-            found[match[1]].append((f"lits-{match[2]}", path))
+            patient = pseudonym(f"lits-{match[1] or ''}{match[3]}")
+            found[match[2]].append((patient, path))
     if not found["volume"]:
         return None
     return _pairs("lits", found["volume"], found["segmentation"])
@@ -170,23 +266,37 @@ def _lits(folder: Path, files: list[Path]) -> Listing | None:
 
 def _folders(folder: Path, files: list[Path]) -> Listing | None:
     """One folder a patient: a CT, perhaps a label; or the files of a DICOM series."""
+    children: dict[str, list[Path]] = {}
+    for path in files:
+        children.setdefault(path.relative_to(folder).parts[0], []).append(path)
+    children = {child: mine for child, mine in children.items() if (folder / child).is_dir()}
+    if any(_in(folder, files)) and not any(_surely(mine) for mine in children.values()):
+        return None  # a LICENSE or Makefile in a folder beside CTs may be DICOM by its name only
     entries: list[Entry] = []
-    lone: list[str] = []
-    unclear: list[str] = []
-    for child in sorted({path.relative_to(folder).parts[0] for path in files}):
-        if not (folder / child).is_dir():
-            continue
-        mine = [path for path in files if path.relative_to(folder).parts[0] == child]
+    lone, unclear, empty = [], [], []
+    taken: set[Path] = set()
+    for child, mine in sorted(children.items()):
         entry = _one_folder(pseudonym(child), mine)
-        if entry is None:
+        if entry is not None:
+            taken |= {*entry.image_sources, *entry.label_sources}
+        if not any(is_image(path.name) or is_dicom_name(path.name) for path in mine):
+            empty.append(pseudonym(child))
+        elif entry is None:
             unclear.append(pseudonym(child))
+            taken |= set(mine)
         elif entry.image_sources:
             entries.append(entry)
         else:
             lone.append(entry.patient)
     if not entries and not unclear:
         return None
-    return Listing("folders", tuple(entries), tuple(lone), 0, tuple(unclear))
+    found = Listing("folders", tuple(entries), tuple(lone), taken=frozenset(taken))
+    return replace(found, unclear=tuple(unclear), empty=tuple(empty))
+
+
+def _surely(files: list[Path]) -> bool:
+    """Say whether a folder holds images by more than the lack of a suffix."""
+    return any(is_image(p.name) or (p.suffix and is_dicom_name(p.name)) for p in files)
 
 
 def _bare(folder: Path, files: list[Path]) -> Listing | None:

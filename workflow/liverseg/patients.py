@@ -25,7 +25,9 @@ from workflow.liverseg.layouts import (
     PATIENT_ID,
     Entry,
     is_litter,
+    not_taken,
     read_folder,
+    without_image,
 )
 from workflow.liverseg.overlaps import known_persons
 
@@ -88,7 +90,7 @@ def read_cohort(setting: str, directory: Path, phantoms: Mapping[str, Any]) -> C
         return _cohort(_demo(phantoms["labelled"], phantoms["unlabelled"]), (), (), "demo")
     place = directory / Path(setting).expanduser()
     if place.is_dir():
-        return _from_folder(place)
+        return _from_folder(place, directory)
     if not place.exists():
         raise fault(
             found=f"patients: {setting!r}, where there is nothing",
@@ -118,9 +120,9 @@ def _cohort(
     return Cohort(tuple(ordered), refused, remarks, layout)
 
 
-def _from_folder(folder: Path) -> Cohort:
-    """Read a folder of a known layout; its labels without a CT become remarks."""
-    listing = read_folder(folder)
+def _from_folder(folder: Path, directory: Path) -> Cohort:
+    """Read a folder of a known layout; what it holds beside patients becomes remarks."""
+    listing = read_folder(folder, directory)
     if listing is None or not (listing.entries or listing.unclear):
         raise fault(
             found="a folder in which no known layout was recognised",
@@ -128,6 +130,8 @@ def _from_folder(folder: Path) -> Cohort:
             remedy="write a table with the columns patient, image, label and give its path",
         )
     remarks = [Refusal(patient, _lone_label()) for patient in listing.lone_labels]
+    remarks += [Refusal(folder, without_image()) for folder in listing.empty]
+    remarks += [Refusal(image, not_taken(len(listing.left))) for image in listing.left]
     if listing.skipped:
         remarks.append(Refusal("-", _litter(listing.skipped)))
     refused = [Refusal(patient, _unclear()) for patient in listing.unclear]
