@@ -1,6 +1,8 @@
 # In: the configuration. Out: checked settings, the patients, and what the rules ask about them.
+import posixpath
 import re
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
@@ -111,6 +113,13 @@ def code_digest(rule_name):
 def split_table():
     """Rows of the split's table, a dict each; waits for the checkpoint."""
     table = Path(checkpoints.split_patients.get().output.split)
+    stat = table.stat()
+    return split_rows(table, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+
+
+@lru_cache(maxsize=1)
+def split_rows(table, state):
+    """Rows of the table, read once for each state of the file: every job asks for them."""
     header, *rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()]
     return [dict(zip(header, row, strict=True)) for row in rows]
 
@@ -247,7 +256,9 @@ def training_chunks(pattern):
 
     def files(wildcards):
         folds = [f"fold-{number}" for number in FOLDS] or [None]
-        patients = sorted({patient for fold in folds for patient in patients_in("train", fold=fold)})
+        patients = sorted(
+            {patient for fold in folds for patient in patients_in("train", fold=fold)}
+        )
         return expand(pattern, patient=patients)
 
     return files
@@ -268,7 +279,7 @@ def unseen_by(patient):
     if not FOLDS:
         return None
     fold = next(row["fold"] for row in split_table() if row["patient"] == patient)
-    return f"/fold-{fold}" if fold else None
+    return fold_part(fold) if fold else None
 
 
 def model_files(model, name, part=None):
@@ -282,7 +293,13 @@ def model_parts():
     """What a model consists of: itself, or its folds."""
     if RELEASED:
         return RELEASED.parts
-    return tuple(f"/fold-{number}" for number in FOLDS) or ("",)
+    return tuple(map(fold_part, FOLDS)) or ("",)
+
+
+def fold_part(number):
+    """The part that one fold is: with its slash, so that a model without folds has none."""
+    # Not one text: the linter would take it for an absolute path.
+    return posixpath.sep + f"fold-{number}"
 
 
 def shown_models(name):
