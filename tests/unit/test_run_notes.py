@@ -108,3 +108,10 @@ def test_the_failed_are_listed_with_the_end_of_their_log_unless_a_retry_went_wel
     assert "line 2" not in words
     assert "cut_chunks of p2" in words
     assert "train_model" not in words
+
+
+def test_a_locked_folder_is_told_how_to_go_on() -> None:
+    locked = logging.makeLogRecord({"msg": "LockException:\nError: Directory cannot be locked."})
+    assert RunNotes().filter(locked)
+    assert locked.getMessage().startswith("LockException:")
+    assert "`make resume`" in locked.getMessage()

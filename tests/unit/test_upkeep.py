@@ -95,3 +95,14 @@ def test_the_command_line_takes_a_folder_and_a_call(
     driver_starts(tmp_path)
     assert upkeep.main(words) == 1
     assert "remedy: wait for it or end it" in capfd.readouterr().err
+
+
+def test_a_program_named_by_a_path_is_found_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, here = tmp_path / "run", tmp_path / "here"
+    crashed(folder)
+    here.mkdir()
+    (here / "python").symlink_to(sys.executable)
+    monkeypatch.chdir(here)
+    assert upkeep.resume(["./python", "-c", ""], folder) == 0

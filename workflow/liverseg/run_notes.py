@@ -13,6 +13,11 @@ from workflow.liverseg.errors import NOT_NAMED, is_users_own
 EXPENSIVE = ("train_model",)
 CHANGED = re.compile(r"Params have changed since last execution: .*?before: (.*) now: (.*)", re.S)
 MODULE = re.compile(r"([\w.]+):([0-9a-f]{12})\b")
+LOCKED = "Directory cannot be locked"
+UNLOCKING = (
+    "Better than --unlock is `make resume`: it makes sure that nobody works here, unlocks, removes "
+    "what was left half-written and goes on."
+)
 SHOWN_CHARACTERS = 60
 LAST_LINES = 6
 
@@ -40,6 +45,8 @@ class RunNotes(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Take note of one record; all of them pass."""
         event = getattr(getattr(record, "event", None), "name", "")
+        if LOCKED in str(record.msg):
+            record.msg = f"{record.msg}\n{UNLOCKING}"
         fields = record.__dict__
         inputs = [str(path) for path in fields.get("input") or []]
         if event in {"JOB_INFO", "JOB_ERROR"}:

@@ -74,7 +74,10 @@ def resume(command: list[str], directory: Path) -> int:
             lock.unlink()
         print("unlocked the folder: the run that held it is gone")
     driver_ends(directory)
-    return subprocess.run([*command, "--rerun-incomplete"], cwd=directory).returncode
+    program = command[0]
+    if Path(program).name != program:  # a path is meant from here, not from the run's folder
+        program = str(Path(program).absolute())
+    return subprocess.run([program, *command[1:], "--rerun-incomplete"], cwd=directory).returncode
 
 
 def _check_nobody_works(directory: Path) -> None:
