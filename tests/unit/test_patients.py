@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fault_cases import as_stranger
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.patients import Cohort, read_cohort
 
@@ -20,6 +21,12 @@ def touch(folder: Path, *names: str) -> Path:
 
 def read(place: Path) -> Cohort:
     return read_cohort(str(place), Path(), PHANTOMS)
+
+
+def opened_to_strangers(folder: Path) -> None:
+    for above in (folder, *folder.parents):
+        if above == folder or above.name.startswith("pytest"):
+            above.chmod(0o755)
 
 
 def sheet(folder: Path, *lines: str, name: str = "patients.tsv") -> Path:
@@ -165,7 +172,7 @@ def test_results_of_the_run_are_no_data_of_it(tmp_path, monkeypatch):
 
 def test_results_of_a_run_elsewhere_are_passed_over(tmp_path):
     touch(tmp_path, "a.nii.gz", "old/output/logs/inspect_patient/a.log")
-    touch(tmp_path, "old/output/predictions/m/a/mask.nii.gz")
+    touch(tmp_path, "old/output/imported/a/ct.nii.gz")
     cohort = read(tmp_path)
     assert (list(pairs(cohort)), cohort.remarks) == (["a"], ())
 
@@ -286,3 +293,71 @@ def test_lits_and_ircadb_cases_of_one_person_share_a_group(tmp_path):
 def test_lits_alone_is_one_person_a_case(tmp_path):
     touch(tmp_path, *(f"volume-{n}.nii" for n in range(44, 50)))
     assert all(p.group == p.patient for p in read(tmp_path).patients)
+
+
+def test_quote_in_a_cell_between_tabs_is_a_character(tmp_path):
+    touch(tmp_path, '12".nii', "b.nii")
+    assert list(pairs(read(sheet(tmp_path, "patient image", 'p1 12".nii', "p2 b.nii")))) == [
+        "p1",
+        "p2",
+    ]
+    table = sheet(tmp_path, "patient image", 'p1 "b.nii', "p2 b.nii")
+    cohort = read(table)
+    assert (refusals(cohort), list(pairs(cohort))) == ({"p1": "file_missing"}, ["p2"])
+
+
+def test_quotes_of_a_csv_are_read_and_an_unpaired_one_named_by_its_line(tmp_path):
+    touch(tmp_path, "a,b.nii")
+    (patient,) = read(sheet(tmp_path, "patient,image", 'p1,"a,b.nii"', name="p.csv")).patients
+    assert patient.image.name == "a,b.nii"
+    lines = ("patient,image", "p0,c.nii", 'p1,"a.nii', 'p2,b"')
+    with pytest.raises(LiversegError, match="line 3 with a quote"):
+        read(sheet(tmp_path, *lines, name="p.csv"))
+
+
+@pytest.mark.parametrize("line", ["p2,a.nii", "p2,a.nii,,", "p2,a.nii,x,y"])
+def test_line_with_other_cells_than_the_heading_stops(tmp_path, line):
+    touch(tmp_path, "a.nii", "b.nii")
+    lines = ("patient,image,label", "p1,b.nii,", "", ",,,,", line)
+    with pytest.raises(LiversegError, match=rf"line 5 with {line.count(',') + 1} cells"):
+        read(sheet(tmp_path, *lines, name="p.csv"))
+
+
+@pytest.mark.parametrize("name", ["ct.nii.gz", "ct.NRRD", "slice.dcm"])
+def test_image_in_place_of_a_table_is_said_to_be_one(tmp_path, name):
+    with pytest.raises(LiversegError, match="this is an image: give its folder or a table"):
+        read(touch(tmp_path, name) / name)
+
+
+@pytest.mark.parametrize("closed", ["p.tsv", "data", "inner"])
+def test_what_may_not_be_read_is_a_fault(tmp_path, closed):
+    touch(tmp_path, "data/a.nii.gz", "inner/data/a.nii.gz", "p.tsv")
+    opened_to_strangers(tmp_path)
+    (tmp_path / closed).chmod(0)
+    place = tmp_path / (f"{closed}/data" if closed == "inner" else closed)
+    try:
+        with as_stranger(), pytest.raises(LiversegError, match=r"(may not|can) be read"):
+            read(place)
+    finally:
+        (tmp_path / closed).chmod(0o755)
+
+
+def test_file_in_a_closed_folder_is_refused_like_a_closed_file(tmp_path):
+    touch(tmp_path, "inner/a.nii.gz")
+    table = sheet(tmp_path, "patient image", "p1 inner/a.nii.gz")
+    opened_to_strangers(tmp_path)
+    (tmp_path / "inner").chmod(0)
+    try:
+        with as_stranger():
+            assert refusals(read(table)) == {"p1": "file_unreadable"}
+    finally:
+        (tmp_path / "inner").chmod(0o755)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_split_that_needs_a_label_is_remarked_where_there_is_none(tmp_path, split):
+    touch(tmp_path, "a.nii", "l.nii", "b.nii")
+    lines = ("patient,image,label,split", f"p1,a.nii,,{split}", f"p2,b.nii,l.nii,{split}")
+    cohort = read(sheet(tmp_path, *lines, "p3,l.nii,,predict", name="p.csv"))
+    assert remarks(cohort) == [("p1", "split_without_label")]
+    assert list(pairs(cohort)) == ["p1", "p2", "p3"]

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +24,8 @@ from workflow.liverseg.layouts import (
     OTHER_IMAGES,
     PATIENT_ID,
     Entry,
+    asked_without_label,
+    is_image,
     is_litter,
     not_taken,
     read_folder,
@@ -32,7 +34,8 @@ from workflow.liverseg.layouts import (
 from workflow.liverseg.overlaps import known_persons
 
 Kind = Literal["nifti", "nrrd", "dicom", "phantom"]
-SPLITS = ("train", "validation", "test", "predict")
+SPLITS_OF_LABELLED = ("train", "validation", "test")
+SPLITS = (*SPLITS_OF_LABELLED, "predict")
 COLUMNS = ("patient", "image", "label", "group", "split")
 
 
@@ -89,15 +92,31 @@ def read_cohort(setting: str, directory: Path, phantoms: Mapping[str, Any]) -> C
     if setting == "demo":
         return _cohort(_demo(phantoms["labelled"], phantoms["unlabelled"]), (), (), "demo")
     place = directory / Path(setting).expanduser()
-    if place.is_dir():
+    if _is_folder(place, setting):
         return _from_folder(place, directory)
-    if not place.exists():
+    return _from_entries(_read_sheet(place), "sheet", (), ())
+
+
+def _is_folder(place: Path, setting: str) -> bool:
+    """Tell a folder from a table; LiversegError where there is neither, or none to be read."""
+    try:
+        if place.is_dir():
+            next(place.iterdir(), None)  # walking a folder that is closed would find it empty
+            return True
+        exists = place.exists()
+    except PermissionError:
+        raise fault(
+            found=f"patients: {setting!r}, which may not be read",
+            expected="a table or a folder that can be read",
+            remedy="chmod u+rX, or ask its owner",
+        ) from None
+    if not exists:
         raise fault(
             found=f"patients: {setting!r}, where there is nothing",
             expected="'demo', a table (.tsv or .csv) or a folder of CTs",
             remedy="correct the path; a relative one is read from the working directory",
         )
-    return _from_entries(_read_sheet(place), "sheet", (), ())
+    return False
 
 
 def _demo(labelled: int, unlabelled: int) -> list[Patient]:
@@ -193,7 +212,12 @@ def _from_entries(
     refusals.sort(key=lambda refusal: refusal.patient)
     unique = tuple(dict.fromkeys(refusals))
     joined, known = _join_known(patients)
-    return _cohort(joined, unique, (*remarks, *known), layout)
+    asked = [
+        Refusal(patient.patient, asked_without_label(patient.split))
+        for patient in joined
+        if patient.label is None and patient.split in SPLITS_OF_LABELLED
+    ]
+    return _cohort(joined, unique, (*remarks, *known, *asked), layout)
 
 
 def _join_known(patients: list[Patient]) -> tuple[list[Patient], tuple[Refusal, ...]]:
@@ -276,7 +300,11 @@ def _missing(part: str, path: Path) -> Finding | None:
             expected="a path without them: to Snakemake they are wildcards",
             remedy="rename the file or folder, or put a link to it elsewhere",
         )
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except PermissionError:  # of a folder above
+        return _unreadable(part)
+    if not exists:
         dangling = path.is_symlink()
         return reject(
             "file_missing",
@@ -285,15 +313,17 @@ def _missing(part: str, path: Path) -> Finding | None:
             expected="a file",
             remedy="correct the path in the table, or restore the file",
         )
-    if not os.access(path, os.R_OK):
-        return reject(
-            "file_unreadable",
-            part,
-            found="no permission to read the file",
-            expected="a file that can be read",
-            remedy="chmod u+r, or ask its owner",
-        )
-    return None
+    return None if os.access(path, os.R_OK) else _unreadable(part)
+
+
+def _unreadable(part: str) -> Finding:
+    return reject(
+        "file_unreadable",
+        part,
+        found="no permission to read the file",
+        expected="a file that can be read",
+        remedy="chmod u+r, or ask its owner",
+    )
 
 
 def _patient(entry: Entry) -> Patient:
@@ -329,8 +359,49 @@ def _kind(sources: tuple[Path, ...]) -> Kind:
 
 def _read_sheet(table: Path) -> list[Entry]:
     """Read a TSV or CSV with the columns patient, image, label and perhaps group, split."""
+    if is_image(table.name) or table.suffix.lower() in {".dcm", ".ima"}:
+        raise fault(
+            file=table.name,
+            found="this is an image: give its folder or a table",
+            expected="'demo', a table (.tsv or .csv) or a folder of CTs",
+            remedy="write a table with the columns patient, image, label, or name the folder",
+        )
+    rows = read_table(table, _check_columns, "correct the path, or ask the owner of the table")
+    return [_entry(table.parent, row, line) for line, row in rows]
+
+
+def read_table(
+    table: Path, check: Callable[[Path, list[str]], None], remedy: str
+) -> list[tuple[int, dict[str, str]]]:
+    """Return each line of a TSV or CSV that is not blank, with its number.
+
+    `check` raises where the columns are not those of such a table. Raises LiversegError where it
+    cannot be read (then with this remedy), or where a line has not just the heading's cells:
+    what stands in the wrong column must not be taken for something else.
+    """
+    lines = _text(table, remedy).split("\n")
+    tabs = "\t" in lines[0]
+    names = _cells(table, lines[0], 1, tabs)
+    check(table, names)
+    rows = []
+    for number, line in enumerate(lines[1:], 2):
+        cells = _cells(table, line, number, tabs)
+        if not any(cells):
+            continue
+        if len(cells) != len(names):
+            raise fault(
+                file=table.name,
+                found=f"line {number} with {len(cells)} cells",
+                expected=f"{len(names)}, as in the first line",
+                remedy="add or remove cells in that line; an empty one needs its tab or comma too",
+            )
+        rows.append((number, dict(zip(names, cells, strict=True))))
+    return rows
+
+
+def _text(table: Path, remedy: str) -> str:
     try:
-        text = table.read_text(encoding="utf-8-sig")
+        return table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise fault(
             file=table.name,
@@ -338,16 +409,33 @@ def _read_sheet(table: Path) -> list[Entry]:
             expected="a table in UTF-8",
             remedy="save the table as UTF-8",
         ) from None
-    lines = text.splitlines()
-    heading = lines[0] if lines else ""
-    rows = csv.DictReader(lines, delimiter="\t" if "\t" in heading else ",")
-    _check_columns(table, [name.strip() for name in rows.fieldnames or []])
-    entries = []
-    for row in rows:
-        values = {k.strip(): (v or "").strip() for k, v in row.items() if k is not None}
-        if any(values.values()):
-            entries.append(_entry(table.parent, values, rows.line_num))
-    return entries
+    except OSError as error:
+        raise fault(
+            file=table.name,
+            found=error.strerror or "no file",
+            expected="a table that can be read",
+            remedy=remedy,
+        ) from None
+
+
+def _cells(table: Path, line: str, number: int, tabs: bool) -> list[str]:
+    """Split one line by itself, so that an unpaired quote cannot swallow the next.
+
+    Between tabs a quote is a character like any other, as names of files may have it.
+    """
+    try:
+        if tabs:
+            rows = list(csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE))
+        else:
+            rows = list(csv.reader([line], strict=True))
+    except csv.Error:
+        raise fault(
+            file=table.name,
+            found=f"line {number} with a quote that does not close, or with text behind one",
+            expected='quotes around a whole cell, and "" for a quote within it',
+            remedy="correct the quotes of that line",
+        ) from None
+    return [cell.strip() for cell in (rows[0] if rows else [])]
 
 
 def _check_columns(table: Path, names: list[str]) -> None:
@@ -419,7 +507,10 @@ def _bad_split(row: Mapping[str, str]) -> Finding | None:
 
 def _files(path: Path) -> tuple[Path, ...]:
     """Return the file, or the files of a folder (a DICOM series), sorted."""
-    if not path.is_dir():
+    try:
+        if not path.is_dir():
+            return (path,)
+    except PermissionError:  # of a folder above: told where the file is looked for
         return (path,)
     found = [
         Path(root) / name
