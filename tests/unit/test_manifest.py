@@ -45,3 +45,10 @@ def test_other_tables_are_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(LiversegError, match="write_manifest"):
         read_manifest(path)
+
+
+def test_manifest_that_is_not_utf8_is_refused(tmp_path):
+    path = tmp_path / "m.tsv"
+    path.write_bytes("patient\tpart\tsha256\nM\u00fcller".encode("latin-1"))
+    with pytest.raises(LiversegError, match="not UTF-8"):
+        read_manifest(path)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.intake_cases import SHAPE, body, liver, nifti, write
 from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.findings import Refusal, reject
 from workflow.liverseg.images import read_image
 from workflow.liverseg.intake import read_case
 from workflow.liverseg.labels import LabelMap
@@ -57,7 +58,66 @@ def test_damaged_file_is_handed_on_for_the_inspection_to_judge(tmp_path):
     assert (tmp_path / "out.nii.gz").read_bytes() == source.read_bytes()
 
 
-@pytest.mark.parametrize("line", ["a\t0\t1\t1", "a\tx\t1\t1", "a\t1\t1", "a\t1\tnan\t1"])
+def test_nifti_ct_is_corrected_whatever_its_label_is(tmp_path):
+    imported = Path("results/imported/a/label.nii.gz")
+    sources = (Path("a.seg.nrrd"),)
+    patient = Patient("a", Path("a.nii"), imported, "a", kind="nrrd", label_sources=sources)
+    path = table(tmp_path, "a\t0.7\t0.7\t5")
+    found = respaced(Cohort((patient,)), str(path))
+    (one,) = found.patients
+    assert one.image == Path("results/respaced/a/ct.nii.gz")
+    assert (one.label, one.unspaced) == (imported, {"ct": Path("a.nii")})
+    assert found.remarks == ()
+
+
+def test_spacing_of_an_imported_ct_is_not_used_and_that_is_said(tmp_path):
+    image = Path("results/imported/a/ct.nii.gz")
+    patient = Patient("a", image, None, "a", kind="dicom", image_sources=(Path("1.dcm"),))
+    found = respaced(Cohort((patient,)), str(table(tmp_path, "a\t0.7\t0.7\t5")))
+    assert found.patients == (patient,)
+    assert [(r.patient, r.finding.code) for r in found.remarks] == [("a", "spacing_not_used")]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("lits-29", "did you mean 'lits-28'"), ("4", "no patient has: '4'"), ("A B", "cannot be one")],
+)
+def test_id_that_no_patient_has_stops(tmp_path, name, told):
+    cohort = Cohort((Patient("lits-28", Path("a.nii"), None, "a"),))
+    with pytest.raises(LiversegError, match=told):
+        respaced(cohort, str(table(tmp_path, f"{name}\t1\t1\t5")))
+
+
+def test_id_of_a_patient_who_was_refused_is_known(tmp_path):
+    finding = reject("file_missing", "ct", found="x", expected="y", remedy="z")
+    cohort = Cohort((), (Refusal("a", finding),))
+    assert respaced(cohort, str(table(tmp_path, "a\t1\t1\t5"))) == cohort
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"a\tb\n1\t2\n", "the columns a, b"),
+        (b"", "the columns"),
+        (b"patient\tx\ty\tz\nM\xfcller\t1\t1\t1\n", "not UTF-8"),
+        (b"patient\tx\ty\tz\na\t1\t1\t1\na\t1\t1\t5\n", "number 3"),
+        (b"patient,x,y,z\na,0,7,0,7,5\n", "line 2 with 6 cells"),
+    ],
+)
+def test_other_table_stops_in_words(tmp_path, content, told):
+    path = tmp_path / "s.tsv"
+    path.write_bytes(content)
+    with pytest.raises(LiversegError, match=told):
+        read_spacings(path)
+
+
+def test_table_of_commas_is_read(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("patient,x,y,z\na,0.7,0.7,5\n")
+    assert read_spacings(path) == {"a": (0.7, 0.7, 5.0)}
+
+
+@pytest.mark.parametrize("line", ["a\t0\t1\t1", "a\tx\t1\t1", "a\t1\t1\t", "a\t1\tnan\t1"])
 def test_line_without_three_positive_numbers_stops(tmp_path, line):
     with pytest.raises(LiversegError, match="three positive numbers"):
         read_spacings(table(tmp_path, line))

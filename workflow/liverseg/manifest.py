@@ -29,6 +29,13 @@ def read_manifest(path: Path) -> dict[str, dict[str, str]]:
             expected="the manifest that inspection.manifest names",
             remedy="correct the path, or set inspection.manifest: null",
         ) from error
+    except UnicodeDecodeError as error:
+        raise fault(
+            file=path,
+            found=f"bytes that are not UTF-8 (position {error.start})",
+            expected="the manifest that inspection.manifest names",
+            remedy="write the manifest again: snakemake write_manifest",
+        ) from None
     rows = csv.DictReader(lines, delimiter="\t")
     manifest: dict[str, dict[str, str]] = {}
     for row in rows:
