@@ -302,6 +302,12 @@ def fold_part(number):
     return posixpath.sep + f"fold-{number}"
 
 
+def exported_models(wildcards):
+    """Each trained model in the forms that other programs read."""
+    forms = ("model.onnx", "bundle/configs/inference.json")
+    return [path for name in forms for path in shown_models(name)]
+
+
 def shown_models(name):
     """A file of each trained model, fold by fold; of a released model the one of its first part."""
     parts = ("",) if RELEASED else model_parts()

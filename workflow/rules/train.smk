@@ -63,3 +63,39 @@ rule export_onnx:
         code=code_digest("export_onnx"),
     script:
         "../scripts/export_onnx.py"
+
+
+rule export_bundle:
+    """Write a trained model as a MONAI bundle."""
+    input:
+        weights="results/models/{model}{part}/model.safetensors",
+        card="results/models/{model}{part}/model.json",
+    output:
+        metadata="results/models/{model}{part}/bundle/configs/metadata.json",
+        inference="results/models/{model}{part}/bundle/configs/inference.json",
+        state="results/models/{model}{part}/bundle/models/model.pt",
+        readme="results/models/{model}{part}/bundle/docs/README.md",
+        licence="results/models/{model}{part}/bundle/LICENSE",
+        package="results/models/{model}{part}/bundle/scripts/__init__.py",
+        padding="results/models/{model}{part}/bundle/scripts/padding.py",
+        unet3d="results/models/{model}{part}/bundle/scripts/unet3d.py",
+        predicting="results/models/{model}{part}/bundle/scripts/inference.py",
+    log:
+        "results/logs/export_bundle/{model}{part}.log",
+    benchmark:
+        "results/benchmarks/export_bundle/{model}{part}.tsv"
+    conda:
+        "../../envs/learn.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        code=code_digest("export_bundle"),
+    script:
+        "../scripts/export_bundle.py"
+
+
+rule export:
+    """Each trained model as ONNX and as a MONAI bundle; a model of folds: each of them."""
+    input:
+        exported_models,
