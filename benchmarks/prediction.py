@@ -179,7 +179,7 @@ def monai_transforms(volumes: dict[str, Any]) -> Any:
     steps.append(transforms.ScaleIntensityRanged("image", low, high, 0, 1, clip=True))
     size = [*volumes["in_plane"].get("size", []), -1]
     if volumes["in_plane"]["mode"] == "crop_pad":
-        steps.append(transforms.ResizeWithPadOrCropd("image", spatial_size=size))
+        steps.append(transforms.SpatialPadd("image", spatial_size=size))
     if volumes["in_plane"]["mode"] == "resize":
         steps.append(transforms.Resized("image", spatial_size=size, mode="trilinear"))
     return transforms.Compose(steps)

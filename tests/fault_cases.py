@@ -343,6 +343,15 @@ FAULTS = [
     Case(9, "warn", "slices_jump", inspected(ct_only(nifti(JUMP)))),
     Case(10, "warn", "label_in_padding", inspected(pair(GOOD, nifti(IN_AIR)))),
     Case(10, "warn", "label_touches_border", inspected(pair(GOOD, nifti(IN_AIR)))),
+    Case(
+        10,
+        "warn",
+        "label_cropped",
+        inspected(
+            pair(GOOD, LABEL),
+            volumes={"spacing_mm": None, "in_plane": {"mode": "crop_pad", "size": [24, 40]}},
+        ),
+    ),
     Case(11, "warn", "label_components", inspected(pair(GOOD, nifti(TWO_PIECES)))),
     Case(11, "warn", "label_side", inspected(pair(GOOD, LEFT))),
     Case(
@@ -456,6 +465,12 @@ FAULTS = [
         inspected(ct_only(nifti(np.stack([body(), body()], axis=-1)))),
     ),
     Case(30, "warn", "few_slices", inspected(ct_only(nifti(body()[:, :, :12])))),
+    Case(
+        30,
+        "warn",
+        "few_slices",
+        inspected(ct_only(nifti(body())), volumes={"spacing_mm": 16, "in_plane": {"mode": "keep"}}),
+    ),
     Case(31, "reject", "not_ct", inspected(ct_only(nifti(mr())))),
     Case(31, "reject", "not_ct", inspected(ct_only(nifti(np.zeros(SHAPE, np.int16))))),
     Case(31, "warn", "hu_clipped", inspected(ct_only(nifti(CLIPPED)))),

@@ -12,7 +12,7 @@ from monai.bundle import ConfigParser, verify_net_in_out
 from monai.bundle.utils import DEFAULT_METADATA
 
 from tests.unit.test_networks import SMALL
-from workflow.liverseg.bundle import BundleFiles, write_bundle
+from workflow.liverseg.bundle import BundleFiles, preprocessing, write_bundle
 from workflow.liverseg.files import read_json
 from workflow.liverseg.model_files import ModelCard, load_model, save_model
 from workflow.liverseg.networks import build_network
@@ -100,6 +100,17 @@ def test_the_metadata_are_what_monai_asks_for(tmp_path, scripts):
         config_file=str(bundle / "configs/inference.json"),
         device="cpu",
     )
+
+
+def test_a_body_wider_than_the_crop_is_padded_and_never_cut():
+    settings = {
+        "spacing_mm": None,
+        "window_hu": [-200, 250],
+        "in_plane": {"mode": "crop_pad", "size": [8, 8]},
+    }
+    parser = ConfigParser({"last": preprocessing(settings)[-1]})
+    padded = parser.get_parsed_content("last")({"image": torch.zeros(1, 12, 5, 3)})["image"]
+    assert padded.shape == (1, 12, 8, 3)
 
 
 def test_equal_models_give_equal_bytes(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from workflow.liverseg.grids import (
     Sampling,
+    covered,
     crop_pad_to,
     plan_route,
     resample,
@@ -140,3 +141,20 @@ def test_beyond_the_input_lies_what_is_said_to_lie_outside():
     out = resample(np.full((2, 2, 2), 40.0), samplings, outside=-200.0)
     np.testing.assert_array_equal(out[:, 0, 0], [-200, 40, 40, -200])
     np.testing.assert_array_equal(out[1, 0], [40, 40, -200])
+
+
+@pytest.mark.parametrize(("axes", "signs"), ORIENTATIONS)
+def test_voxels_that_a_crop_covers_are_those_whose_label_comes_through(axes, signs):
+    shape = (9, 11, 7)
+    affine = scanner_affine(axes, signs, (2.0, 2.0, 2.0))
+    route = plan_route(shape, affine, KEEP | {"in_plane": {"mode": "crop_pad", "size": [4, 6]}})
+    marked = np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + 1
+    seen = resample(route.to_canonical(marked), route.samplings)
+    assert set(seen.ravel()) == set(marked[covered(route)].ravel())
+
+
+def test_without_a_crop_what_is_smaller_is_padded_and_what_is_larger_kept():
+    settings = KEEP | {"in_plane": {"mode": "crop_pad", "size": [8, 8]}}
+    route = plan_route((5, 12, 3), np.eye(4), settings, crop=False)
+    assert route.shape == (8, 12, 3)
+    assert covered(route) == (slice(0, 5), slice(0, 12), slice(0, 3))

@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from workflow.liverseg.grids import plan_route
 from workflow.liverseg.images import read_image
 from workflow.liverseg.phantoms import (
     Phantom,
@@ -17,7 +18,8 @@ from workflow.liverseg.phantoms import (
 )
 from workflow.liverseg.settings import read_config
 
-DEFAULTS = read_config(Path(__file__).parents[2] / "config/config.yaml")["phantoms"]
+CONFIG = read_config(Path(__file__).parents[2] / "config/config.yaml")
+DEFAULTS = CONFIG["phantoms"]
 TINY = {**DEFAULTS, "in_plane_pixels": [40, 56], "slices": [18, 30]}
 
 
@@ -100,6 +102,12 @@ def test_what_is_written_is_read_back(tmp_path: Path):
     image = read_image(ct)
     assert np.array_equal(image.data, made.hu) and np.allclose(image.affine, made.affine)
     assert np.array_equal(read_image(label, None).data, made.label)
+
+
+def test_a_short_phantom_has_fewer_slices_than_a_chunk_once_it_is_prepared():
+    phantom = make_phantom("phantom-07", DEFAULTS)
+    route = plan_route(phantom.hu.shape, phantom.affine, CONFIG["volumes"])
+    assert route.shape[2] < CONFIG["chunks"]["slices"]
 
 
 def test_the_damaged_ct_is_a_truncated_gzip(tmp_path: Path):

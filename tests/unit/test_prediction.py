@@ -87,6 +87,15 @@ def test_soft_edges_come_back_between_voxels():
     assert len(np.unique(prediction.probability)) > 30
 
 
+def test_what_training_cropped_away_is_predicted_all_the_same():
+    image, mask = scan_in((0, 1, 2), (1, 1, 1))
+    narrow = KEEP | {"in_plane": {"mode": "crop_pad", "size": [8, 8]}}
+    found = predict(image.data, image.affine, network(narrow, patch=(8, 8, 8))).mask
+    expected = predict(image.data, image.affine, network(KEEP, patch=(8, 8, 8))).mask
+    assert prepare(image, mask, narrow).label.sum() < mask.sum()
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_stored_probability_reaches_one_half_exactly_in_the_mask():
     foreground = np.float32([[0.0, 0.499999, 0.5, 0.5000001, 0.51, 1.0]]).reshape(1, 6, 1, 1)
     classes, quantised = decide(foreground)

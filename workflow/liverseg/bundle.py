@@ -177,7 +177,8 @@ def preprocessing(volumes: dict[str, Any]) -> list[dict[str, Any]]:
     steps.append(_step("ScaleIntensityRanged", **window))
     in_plane = volumes.get("in_plane", {"mode": "keep"})
     if in_plane["mode"] == "crop_pad":
-        steps.append(_step("ResizeWithPadOrCropd", spatial_size=[*in_plane["size"], -1]))
+        # Padded alone: only training needs slices of one size, and a mask ends where they end.
+        steps.append(_step("SpatialPadd", spatial_size=[*in_plane["size"], -1]))
     if in_plane["mode"] == "resize":
         steps.append(_step("Resized", spatial_size=[*in_plane["size"], -1], mode="trilinear"))
     return steps

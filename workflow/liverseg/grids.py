@@ -5,6 +5,7 @@ along each axis an affine map of indices. So both ways are one separable resampl
 stay exact, and oblique scans keep their direction cosines.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -95,7 +96,9 @@ def _reversal(flips: tuple[bool, bool, bool]) -> tuple[slice, ...]:
     return tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)
 
 
-def plan_route(shape: tuple[int, ...], affine: np.ndarray, settings: dict[str, Any]) -> Route:
+def plan_route(
+    shape: tuple[int, ...], affine: np.ndarray, settings: Mapping[str, Any], *, crop: bool = True
+) -> Route:
     """Work out the prepared grid of a scan.
 
     Parameters
@@ -105,6 +108,9 @@ def plan_route(shape: tuple[int, ...], affine: np.ndarray, settings: dict[str, A
     settings
         The config's `volumes`: `spacing_mm` (number, `[x, y, z]`, or null; null keeps) and
         `in_plane` (`mode` keep, crop_pad or resize; `size` `[x, y]`).
+    crop
+        Whether crop_pad may cut off what is larger than its size. Training needs slices of one
+        size; prediction slides over slices of any, and leaves nothing out.
     """
     i, j, k = (int(n) for n in shape)
     orientation = nibabel.orientations.io_orientation(affine)
@@ -122,7 +128,9 @@ def plan_route(shape: tuple[int, ...], affine: np.ndarray, settings: dict[str, A
     if in_plane["mode"] != "keep":
         fit = crop_pad_to if in_plane["mode"] == "crop_pad" else resize_to
         for axis, size in enumerate(in_plane["size"]):
-            samplings[axis] = samplings[axis].then(fit(samplings[axis].n_out, size))
+            n = samplings[axis].n_out
+            size = size if crop or in_plane["mode"] == "resize" else max(n, size)
+            samplings[axis] = samplings[axis].then(fit(n, size))
     return Route(
         source_shape=(i, j, k),
         source_affine=np.asarray(affine, dtype=np.float64),
@@ -130,6 +138,19 @@ def plan_route(shape: tuple[int, ...], affine: np.ndarray, settings: dict[str, A
         flips=(flip_x, flip_y, flip_z),
         samplings=(samplings[0], samplings[1], samplings[2]),
     )
+
+
+def covered(route: Route) -> tuple[slice, slice, slice]:
+    """The scanner's voxels `(i, j, k)` whose centres the prepared grid covers."""
+    box = [slice(0, 0)] * 3
+    for source, flip, sampling in zip(route.axes, route.flips, route.samplings, strict=True):
+        half = sampling.step / 2
+        ends = (sampling.start - half, sampling.start + sampling.step * (sampling.n_out - 1) + half)
+        first, last = max(0, int(np.ceil(ends[0]))), min(sampling.n_in - 1, int(np.floor(ends[1])))
+        if flip:
+            first, last = sampling.n_in - 1 - last, sampling.n_in - 1 - first
+        box[source] = slice(first, max(first, last + 1))
+    return box[0], box[1], box[2]
 
 
 def resize_to_spacing(n: int, spacing_mm: float, wanted_mm: float | None) -> Sampling:

@@ -9,6 +9,7 @@ import numpy as np
 
 from workflow.liverseg import intensities, label_checks, privacy, slice_order
 from workflow.liverseg.findings import Finding, Rejection, repair, warn, worst
+from workflow.liverseg.grids import covered, plan_route
 from workflow.liverseg.intake import (
     check_finite,
     check_values,
@@ -57,19 +58,21 @@ def inspect(
     settings: Mapping,
     manifest: Mapping[str, str] | None = None,
     spacing_mm: Sequence[float] | None = None,
+    volumes: Mapping | None = None,
 ) -> dict:
     """Inspect one CT and its label; returns the record, whatever is wrong with the files.
 
     `settings` is the config's `inspection`; see `docs/faults.md` for what is looked for.
     `manifest` holds the patient's SHA-256 by part, where the user gives a manifest; `spacing_mm`
-    is what the user's table gave to the CT.
+    is what the user's table gave to the CT; `volumes` is how training prepares it (the config's
+    section of that name), None where nothing is trained.
     """
     record = Record(patient, [spacing_given(spacing_mm)] if spacing_mm else [])
     try:
-        ct = _inspect_ct(image, record, settings)
+        ct = _inspect_ct(image, record, settings, volumes)
         record.parts["labelled"] = label is not None
         if label is not None:
-            _inspect_label(label, ct, labels, record, settings)
+            _inspect_label(label, ct, labels, record, settings, volumes)
     except Rejection as rejection:
         record.findings.append(rejection.finding)
         record.parts.setdefault("labelled", label is not None)
@@ -77,14 +80,14 @@ def inspect(
     return record.to_json()
 
 
-def _inspect_ct(path: Path, record: Record, settings: Mapping) -> Volume:
+def _inspect_ct(path: Path, record: Record, settings: Mapping, volumes: Mapping | None) -> Volume:
     volume = read_volume(path, "ct")
     record.sha256["ct"] = volume.sha256
     record.findings += (*volume.findings, *privacy.judge(volume, "ct"))
     volume, repairs = three_dimensional(volume, "ct")
     record.findings += repairs
     record.parts["geometry"] = geometry(volume)
-    record.findings += judge_geometry(volume, settings)
+    record.findings += judge_geometry(volume, settings, volumes)
     if volume.header.dtype.kind == "f":
         check_finite(volume.voxels, "ct")
     record.parts["picture"] = thumbnail(volume)
@@ -114,22 +117,13 @@ def geometry(volume: Volume) -> dict:
     }
 
 
-def judge_geometry(volume: Volume, settings: Mapping) -> list[Finding]:
+def judge_geometry(
+    volume: Volume, settings: Mapping, volumes: Mapping | None = None
+) -> list[Finding]:
     """Return what is odd about a CT's grid: few slices, an unlikely or a missing spacing."""
-    findings = []
     affine = volume.header.affine
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    slices = volume.voxels.shape[slice_axis(affine)]
-    if slices < settings["few_slices"]:
-        findings.append(
-            warn(
-                "few_slices",
-                "ct",
-                found=f"{slices} slices",
-                expected=f"at least {settings['few_slices']}, as many as a chunk holds",
-                remedy="nothing: the chunk is padded",
-            )
-        )
+    findings = _few_slices(volume, settings["few_slices"], volumes)
     low, high = settings["spacing_mm"]
     if spacing.min() < low or spacing.max() > high:
         size = " × ".join(f"{x:.4g}" for x in spacing)
@@ -145,6 +139,24 @@ def judge_geometry(volume: Volume, settings: Mapping) -> list[Finding]:
     if is_identity(affine):
         findings.append(_false_spacing(settings))
     return findings
+
+
+def _few_slices(volume: Volume, least: int, volumes: Mapping | None) -> list[Finding]:
+    """Warn where the slices that are cut into chunks, those of the prepared volume, are few."""
+    shape, affine = volume.voxels.shape, volume.header.affine
+    stored = shape[slice_axis(affine)]
+    slices = stored if volumes is None else plan_route(shape, affine, volumes).shape[2]
+    if slices >= least:
+        return []
+    return [
+        warn(
+            "few_slices",
+            "ct",
+            found=f"{slices} slices" + (f" once prepared, of {stored}" if slices != stored else ""),
+            expected=f"at least {least}, as many as a chunk holds",
+            remedy="nothing: the chunk is padded",
+        )
+    ]
 
 
 def spacing_given(spacing_mm: Sequence[float]) -> Finding:
@@ -172,7 +184,12 @@ def _false_spacing(settings: Mapping) -> Finding:
 
 
 def _inspect_label(
-    path: Path, ct: Volume, labels: LabelMap, record: Record, settings: Mapping
+    path: Path,
+    ct: Volume,
+    labels: LabelMap,
+    record: Record,
+    settings: Mapping,
+    volumes: Mapping | None,
 ) -> None:
     volume = read_volume(path, "label")
     record.sha256["label"] = volume.sha256
@@ -204,5 +221,8 @@ def _inspect_label(
             foreground, ct.voxels, threshold, header.affine
         )  # fmt: skip
     record.findings += label_checks.judge(described, foreground, offset_mm, limits)
+    if volumes is not None:
+        kept = covered(plan_route(ct.voxels.shape, header.affine, volumes))
+        record.findings += label_checks.judge_crop(foreground, kept)
     lowest = record.parts["intensities"]["lowest_hu"]
     record.findings += label_checks.judge_padding(foreground, ct, lowest)

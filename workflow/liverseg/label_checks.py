@@ -173,6 +173,29 @@ def judge_padding(foreground: Foreground, ct: Volume, lowest_hu: float) -> list[
     return [_warn("label_in_padding", found, "foreground inside the body")]
 
 
+def judge_crop(foreground: Foreground, kept: tuple[slice, slice, slice]) -> list[Finding]:
+    """Warn of foreground that training does not see; `kept` is what preparation keeps (i, j, k)."""
+    inside = tuple(
+        slice(max(0, part.start - start), max(0, part.stop - start))
+        for part, start in zip(kept, foreground.start, strict=True)
+    )
+    total = int(np.count_nonzero(foreground.classes))
+    lost = total - int(np.count_nonzero(foreground.classes[inside]))
+    if not lost:
+        return []
+    return [
+        warn(
+            "label_cropped",
+            "label",
+            found=f"{max(lost / total, 0.001):.1%} of the foreground beside the slices that "
+            "training reads (volumes.in_plane)",
+            expected="the whole organ within them",
+            remedy="enlarge volumes.in_plane.size or volumes.spacing_mm; training does not see "
+            "that part, prediction does",
+        )
+    ]
+
+
 def right_of_body_mm(
     foreground: Foreground, voxels: np.ndarray, body_above: float, affine: np.ndarray
 ) -> float:

@@ -72,7 +72,7 @@ def predict(
     crop_to_body: bool = True,
     slab: int = SLAB,
 ) -> Prediction:
-    """Predict a whole CT.
+    """Predict a whole CT, also what training cropped away.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def predict(
     slab
         Slices of the scanner's grid made at once.
     """
-    route = plan_route(hu.shape, affine, network.preprocessing)
+    route = plan_route(hu.shape, affine, network.preprocessing, crop=False)
     canonical = route.to_canonical(hu)
     if crop_to_body:
         least = (1, 1) if network.may_shrink else network.patch[:2]

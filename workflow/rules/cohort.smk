@@ -70,7 +70,7 @@ rule inspect_patient:
         mem_mb=4000,
         runtime=20,
     params:
-        settings=settings("inspection", "labels"),
+        settings=inspection_settings(),
         manifest=manifest_entry,
         spacing_mm=given_spacing,
         code=code_digest("inspect_patient"),

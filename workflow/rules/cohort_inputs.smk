@@ -27,6 +27,14 @@ def manifest_here():
         raise WorkflowError(str(error)) from None
 
 
+def inspection_settings():
+    """What inspection depends on; how training prepares volumes counts where there is training."""
+    chosen = {name: CONFIG[name] for name in ("inspection", "labels")}
+    volumes = CONFIG["volumes"]
+    grid = {name: volumes[name] for name in ("spacing_mm", "in_plane")}
+    return _settings.canonical({**chosen, "volumes": None if RELEASED else grid}, *chosen, "volumes")
+
+
 def unspaced(wildcards):
     """The user's file whose spacing the table overrules."""
     return str(PATIENTS[wildcards.patient].unspaced[wildcards.part])

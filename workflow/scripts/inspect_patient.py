@@ -31,6 +31,7 @@ def main(
         settings=settings["inspection"],
         manifest=json.loads(manifest),
         spacing_mm=json.loads(spacing_mm),
+        volumes=settings.get("volumes"),
     )
     write_json(record, with_imports(found, imported or []))
 
