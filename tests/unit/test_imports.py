@@ -16,7 +16,10 @@ from workflow.liverseg.placing import fill_polygons
 
 HU = hu_volume()
 ORIGIN = (-11.0, 22.0, -33.0)
-STRUCTURES = [{"name": "liver", "value": 1}, {"name": "tumou?r", "value": 2}]
+STRUCTURES = [
+    {"name": "liver", "value": 1},
+    {"name": r"tumou?r( \d)?", "value": 2, "join": True},
+]
 
 
 def liver() -> np.ndarray:
@@ -113,6 +116,34 @@ def test_contours_are_filled_where_voxel_centres_lie_inside(case: Case):
     expected[4:6, 4:6, 2] = 0
     data, codes = case.label(path)
     assert np.array_equal(data, expected) and not codes
+
+
+@pytest.mark.parametrize("beside", ["PTV_Liver", "Liver_PRV", "GTV liver", "Liver minus GTV"])
+def test_a_structure_around_or_within_the_liver_is_not_taken_for_it(case: Case, beside: str):
+    drawn = {beside: [square(1, 0.5, 8.5)], "LIVER ": [square(1, 1.5, 7.5)]}
+    path = write_rtstruct(case.folder / "rt.dcm", drawn, series=case.series)
+    data, codes = case.label(path)
+    assert data.sum() == 36 and codes == ["label_structures_left_out"]
+    assert f'no. 1 "{beside}"' in (case.folder / "label.json").read_text().replace('\\"', '"')
+    alone = write_rtstruct(case.folder / "b.dcm", {beside: [square(1, 2, 6)]}, series=case.series)
+    assert case.label(alone)[1] == ["label_no_structure"]
+
+
+def test_two_structures_that_fit_are_refused_by_number_and_setting(case: Case):
+    path = write_seg(case.folder / "s.dcm", {"Liver": liver(), "liver": tumour()},
+                     series=case.series, origin=ORIGIN)  # fmt: skip
+    assert case.label(path)[1] == ["label_structures_ambiguous"]
+    (finding,) = read_json(case.folder / "label.json")["findings"]
+    assert 'no. 1 "Liver", no. 2 "liver"' in finding["found"]
+    assert "dicom.structures" in finding["remedy"] and "join: true" in finding["remedy"]
+
+
+def test_structures_of_an_entry_that_joins_are_taken_together(case: Case):
+    other = np.roll(tumour(), 3, axis=1)
+    path = write_seg(case.folder / "s.dcm", {"Tumor 1": tumour(), "Tumour 2": other},
+                     series=case.series, origin=ORIGIN)  # fmt: skip
+    data, codes = case.label(path)
+    assert np.array_equal(data, 2 * (tumour() | other)) and not codes
 
 
 def test_skipped_slices_are_told_and_contours_between_slices_refused(case: Case):

@@ -63,7 +63,7 @@ def import_label(
             from workflow.liverseg.itk_images import read_label
 
             content = {"format": "ITK"}
-            values = read_label(sources[0], grid, structures)
+            values, findings = read_label(sources[0], grid, structures)
         else:
             from workflow.liverseg.structures import read_structures
 

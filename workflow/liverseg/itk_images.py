@@ -10,10 +10,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from workflow.liverseg.findings import Rejection, reject
+from workflow.liverseg.findings import Finding, Rejection, reject
 from workflow.liverseg.images import Image
 from workflow.liverseg.placing import label_rejection, place
-from workflow.liverseg.structures import value_of
+from workflow.liverseg.structure_names import choose
 
 SEGMENT_KEY = r"Segment\d+_(Name|Layer|LabelValue)"
 
@@ -94,11 +94,11 @@ def read_ct(path: Path) -> Image:
 
 def read_label(
     path: Path, ct: Image, structures: Sequence[Mapping[str, Any]]
-) -> NDArray[np.uint16]:
+) -> tuple[NDArray[np.uint16], list[Finding]]:
     """Read a label onto the grid of `ct`, of which only shape and affine are used.
 
     Values are kept, but for a segmentation of 3D Slicer, which names its segments: those get the
-    values that `structures` (see `structures.value_of`) gives to their names.
+    values that `structures` (see `structure_names.choose`) gives to their names.
     """
     data, affine, keys = read_itk(path, "label")
     if data.dtype.kind == "f" and not np.array_equal(data, np.rint(data)):
@@ -112,8 +112,9 @@ def read_label(
             "export the label as a mask",
         )  # fmt: skip
     values = data.astype(np.uint16)
+    findings: list[Finding] = []
     if any(re.fullmatch(r"Segment\d+_Name", key) for key in keys):
-        values = _slicer_values(values, keys, structures)
+        values, findings = _slicer_values(values, keys, structures)
     elif values.ndim == 4:
         raise label_rejection(
             "label_dimensions", "several layers without names", "one number a voxel",
@@ -121,32 +122,24 @@ def read_label(
         )  # fmt: skip
     label = np.zeros(ct.data.shape, np.uint16)
     place(label, values, affine, ct.affine)
-    return label
+    return label, findings
 
 
 def _slicer_values(
     values: NDArray[np.uint16], keys: Mapping[str, str], structures: Sequence[Mapping[str, Any]]
-) -> NDArray[np.uint16]:
+) -> tuple[NDArray[np.uint16], list[Finding]]:
     """Give the named segments of 3D Slicer their values; segments may lie on several layers."""
     layers = values if values.ndim == 4 else values[..., None]
+    matches = {re.fullmatch(r"Segment(\d+)_Name", key): name for key, name in keys.items()}
+    names = {int(match[1]): [name] for match, name in matches.items() if match}
+    chosen, findings = choose(names, structures)
     masks: dict[int, NDArray[np.bool_]] = {}
-    for key, name in keys.items():
-        match = re.fullmatch(r"Segment(\d+)_Name", key)
-        value = value_of([name], structures) if match else None
-        if match is None or value is None:
-            continue
-        layer = int(keys.get(f"Segment{match[1]}_Layer", "0"))
-        stored = int(keys.get(f"Segment{match[1]}_LabelValue", "1"))
+    for number, value in chosen.items():
+        layer = int(keys.get(f"Segment{number}_Layer", "0"))
+        stored = int(keys.get(f"Segment{number}_LabelValue", "1"))
         masks[value] = masks.get(value, np.False_) | (layers[..., layer] == stored)
-    if not masks:
-        raise label_rejection(
-            "label_no_structure",
-            "segments, none with a name that the settings know",
-            "a segment named as one of dicom.structures",
-            "add its name, as a regular expression, to dicom.structures",
-        )
     found = np.zeros(layers.shape[:3], np.uint16)
     for value in dict.fromkeys(int(entry["value"]) for entry in structures):
         if value in masks:
             found[masks[value]] = value
-    return found
+    return found, findings

@@ -1,7 +1,6 @@
 """Labels out of DICOM SEG and RTSTRUCT objects, on the grid of the CT."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +22,10 @@ from workflow.liverseg.dicom_series import (
 from workflow.liverseg.findings import Finding, Rejection, warn
 from workflow.liverseg.images import Image
 from workflow.liverseg.placing import fill_polygons, label_rejection, place
+from workflow.liverseg.structure_names import choose
 
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 OFF_SLICE_VOXELS = 0.1
-
-
-def value_of(names: Iterable[str], structures: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the label value of a structure by its names: the last of `structures` that fits.
-
-    `structures` is the list of the config: `name`, a regular expression that is searched without
-    regard to case, and `value`. None where no entry fits: the structure is left out.
-    """
-    found = None
-    for entry in structures:
-        if any(re.search(entry["name"], name, re.IGNORECASE) for name in names):
-            found = int(entry["value"])
-    return found
 
 
 def read_structures(
@@ -93,33 +80,6 @@ def _no_label() -> Rejection:
     )
 
 
-def _known(
-    names: Mapping[int, Sequence[str]], structures: Sequence[Mapping[str, Any]]
-) -> tuple[dict[int, int], list[Finding]]:
-    """Map structure numbers to label values; the names themselves may hold a person's."""
-    values = {number: value_of(texts, structures) for number, texts in names.items()}
-    known = {number: value for number, value in values.items() if value is not None}
-    if not known:
-        raise label_rejection(
-            "label_no_structure",
-            f"{len(names)} structures, none with a name that the settings know",
-            "a structure named as one of dicom.structures",
-            "add its name, as a regular expression, to dicom.structures",
-        )
-    left = len(names) - len(known)
-    if not left:
-        return known, []
-    return known, [
-        warn(
-            "label_structures_left_out",
-            "label",
-            found=f"{left} of {len(names)} structures that dicom.structures does not name",
-            expected="nothing else",
-            remedy="nothing, if they are other organs; else name them in dicom.structures",
-        )
-    ]
-
-
 def _segments(
     path: Path, dataset: pydicom.Dataset, ct: Image, structures: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[int, NDArray[np.bool_]], list[Finding]]:
@@ -130,7 +90,7 @@ def _segments(
         codes = segment.get("SegmentedPropertyTypeCodeSequence") or ()
         texts += [str(code.get("CodeMeaning", "")) for code in codes]
         names[int(segment.SegmentNumber)] = texts
-    known, findings = _known(names, structures)
+    known, findings = choose(names, structures)
     kind = str(dataset.get("SegmentationType", "BINARY"))
     pixels = read_pixels(path, "label")
     pixels = pixels[None] if pixels.ndim == 2 else pixels
@@ -183,11 +143,17 @@ def _contours(
     dataset: pydicom.Dataset, ct: Image, structures: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[int, NDArray[np.bool_]], list[Finding]]:
     """Fill the closed contours of an RTSTRUCT slice by slice."""
-    names = {int(r.ROINumber): [str(r.get("ROIName", ""))] for r in dataset.StructureSetROISequence}
-    known, findings = _known(names, structures)
+    regions = dataset.get("ROIContourSequence") or ()
+    drawn = {int(region.ReferencedROINumber) for region in regions if region.get("ContourSequence")}
+    names = {
+        int(roi.ROINumber): [str(roi.get("ROIName", ""))]
+        for roi in dataset.StructureSetROISequence
+        if int(roi.ROINumber) in drawn
+    }
+    known, findings = choose(names, structures)
     to_index = np.linalg.inv(ct.affine) @ TO_RAS
     layers: dict[int, NDArray[np.bool_]] = {}
-    for region in dataset.get("ROIContourSequence") or ():
+    for region in regions:
         value = known.get(int(region.ReferencedROINumber))
         if value is None:
             continue
