@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from workflow.liverseg.label_checks import describe, find_foreground
 from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.meshes import mask_volume_ml
 from workflow.liverseg.scores import (
     distance_scores,
     measure_surfaces,
@@ -12,6 +14,7 @@ from workflow.liverseg.scores import (
     score_regions,
     weighted_percentile,
 )
+from workflow.liverseg.voxels import voxel_ml
 
 
 def box(low: tuple[int, int, int], high: tuple[int, int, int], size: int = 24) -> np.ndarray:
@@ -22,7 +25,10 @@ def box(low: tuple[int, int, int], high: tuple[int, int, int], size: int = 24) -
 
 
 def score(predicted: np.ndarray, reference: np.ndarray, spacing=(1.0, 1.0, 1.0), tolerance=1.0):
-    return score_region(predicted, reference, spacing_mm=spacing, tolerance_mm=tolerance)
+    voxel_ml = float(np.prod(spacing)) / 1000
+    return score_region(
+        predicted, reference, spacing_mm=spacing, voxel_ml=voxel_ml, tolerance_mm=tolerance
+    )
 
 
 def test_overlap_of_two_boxes_worked_out_by_hand():
@@ -200,7 +206,19 @@ def test_a_region_that_nests_counts_the_inner_one():
     reference[1:5, 1:5, 1:5], reference[2:4, 2:4, 2:4] = 1, 2
     predicted = np.minimum(reference, 1)  # the tumour taken for liver
     scores = score_regions(
-        predicted, reference, label_map=label_map, spacing_mm=(1, 1, 1), tolerance_mm=1.0
+        predicted, reference, label_map=label_map, affine=np.eye(4), tolerance_mm=1.0
     )
     assert scores["liver"]["dice"] == 1.0
     assert scores["tumour"]["dice"] == 0.0
+
+
+def test_volumes_of_a_sheared_grid_are_those_of_its_voxels():
+    affine = np.diag([1.0, 1.0, 5.0, 1.0])
+    affine[1, 2] = 2.0  # a gantry tilt: slices 5 mm apart, shifted by 2 mm each
+    label_map = LabelMap.from_settings([{"name": "liver", "values": [1]}])
+    mask = box((5, 5, 5), (15, 15, 15)).astype(np.uint8)
+    scores = score_regions(mask, mask, label_map=label_map, affine=affine, tolerance_mm=1.0)
+    assert scores["liver"]["reference_ml"] == pytest.approx(5.0)
+    assert mask_volume_ml(mask, affine) == pytest.approx(5.0)
+    foreground = find_foreground(mask, label_map)
+    assert describe(foreground, label_map, voxel_ml(affine))["foreground_ml"] == 5.0

@@ -5,7 +5,13 @@ import pytest
 
 from workflow.liverseg.comparisons import compare_models, spread_of_repeats
 from workflow.liverseg.scores import METRICS
-from workflow.liverseg.summaries import bland_altman, bootstrap_mean, score_table, summarise
+from workflow.liverseg.summaries import (
+    bland_altman,
+    bootstrap_mean,
+    left_out,
+    score_table,
+    summarise,
+)
 
 
 def scored(patient: str, dice: float, *, predicted_ml: float = 100.0, model: str = "m") -> dict:
@@ -49,10 +55,19 @@ def test_pooled_figures_weigh_millilitres_not_patients():
 
 
 def test_what_is_undefined_is_counted_and_left_out():
-    missing = scored("a", 0.0)
+    missing, infinite = scored("a", 0.0, predicted_ml=0.0), scored("c", 0.1)
     missing["regions"]["liver"]["hd95_mm"] = None
-    distance = summary([missing, scored("b", 0.9)])["metrics"]["hd95_mm"]
-    assert (distance["n"], distance["undefined"], distance["mean"]) == (1, 1, 0.5)
+    infinite["regions"]["liver"]["hd95_mm"] = np.inf
+    distance = summary([missing, scored("b", 0.9), infinite])["metrics"]["hd95_mm"]
+    assert (distance["n"], distance["undefined"], distance["mean"]) == (1, 2, 0.5)
+
+
+def test_who_is_left_out_of_a_mean_is_said_with_the_reason():
+    missing = scored("a", 0.0, predicted_ml=0.0)
+    missing["regions"]["liver"]["hd95_mm"] = None
+    table = score_table([missing, scored("b", 0.9)])
+    figures = summarise(table, samples=500, confidence=0.95, seed=0)
+    assert left_out(figures) == ["liver hd95_mm: mean of 1, 1 left out (nothing predicted: a)"]
 
 
 def test_one_patient_has_no_interval():

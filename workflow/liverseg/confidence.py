@@ -8,7 +8,8 @@ import numpy as np
 
 from workflow.liverseg.cleanup import CleanUp
 from workflow.liverseg.grids import plan_route
-from workflow.liverseg.prediction import BODY_HU, Agreement, voxel_ml
+from workflow.liverseg.prediction import BODY_HU, Agreement
+from workflow.liverseg.voxels import voxel_ml
 
 LIGHTS = ("green", "yellow", "red")
 KEEP = {"spacing_mm": None, "in_plane": {"mode": "keep"}}

@@ -24,6 +24,7 @@ from workflow.liverseg.manifest import check_against
 from workflow.liverseg.nifti_stream import Volume, read_volume
 from workflow.liverseg.orientations import orientation, slice_axis
 from workflow.liverseg.thumbnails import thumbnail
+from workflow.liverseg.voxels import voxel_ml
 
 FORMAT = 1
 
@@ -210,8 +211,7 @@ def _inspect_label(
     record.parts["label"]["voxel_digest"] = intensities.digest_of(
         foreground.values, foreground.start, foreground.shape, counts
     )
-    spacing_mm = record.parts["geometry"]["spacing_mm"]
-    described = label_checks.describe(foreground, labels, spacing_mm)
+    described = label_checks.describe(foreground, labels, voxel_ml(ct.header.affine))
     record.parts["label"].update(described)
     header = ct.header
     offset_mm = None

@@ -1,6 +1,6 @@
 """Whether a label can be what it says: somewhere, whole, on the right side, of a likely size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,9 +58,8 @@ def find_foreground(raw: np.ndarray, labels: LabelMap) -> Foreground | None:
     return Foreground(box, labels.classes(box), tuple(start), raw.shape)
 
 
-def describe(foreground: Foreground, labels: LabelMap, spacing_mm: Sequence[float]) -> dict:
+def describe(foreground: Foreground, labels: LabelMap, voxel_ml: float) -> dict:
     """Return volume in ml of each region, the box, and the sizes of the largest components."""
-    voxel_ml = float(np.prod(spacing_mm)) / 1000
     voxels = np.bincount(foreground.classes.ravel(order="K"), minlength=labels.n_classes)
     volumes = {
         name: round(float(voxels[list(labels.region(name))].sum()) * voxel_ml, 3)

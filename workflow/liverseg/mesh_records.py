@@ -20,6 +20,7 @@ from workflow.liverseg.meshes import (
     piece_of_vertices,
     volume_ml,
 )
+from workflow.liverseg.voxels import voxel_ml
 
 
 def region_probability(probability: np.ndarray, label_map: LabelMap, region: str) -> np.ndarray:
@@ -63,7 +64,6 @@ def region_record(
     """
     mask_ml, absent = mask_volume_ml(mask, affine), surface.empty
     surface_ml = volume_ml(surface)
-    voxel_ml = float(abs(np.linalg.det(affine[:3, :3]))) / 1000.0
     return {
         "absent": absent,
         "volume_ml": None if absent else surface_ml,
@@ -79,7 +79,7 @@ def region_record(
         "features": {
             "shape": shape_features(surface),
             "intensity_hu": intensity_features(hu[mask]),
-            "pieces": piece_features(mask, voxel_ml),
+            "pieces": piece_features(mask, voxel_ml(affine)),
         },
     }
 

@@ -11,6 +11,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from workflow.liverseg.boxes import bounding_box
 from workflow.liverseg.level_fields import largest_piece, level_field
+from workflow.liverseg.voxels import voxel_ml
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # glTF counts metres, Y up, Z towards the viewer: X = left, Y = superior, Z = anterior.
@@ -190,7 +191,7 @@ def centre_of_gravity_mm(surface: Surface) -> np.ndarray:
 
 def mask_volume_ml(mask: np.ndarray, affine: np.ndarray) -> float:
     """Volume (ml) of a mask's True voxels."""
-    return float(np.count_nonzero(mask) * abs(np.linalg.det(affine[:3, :3])) / 1000.0)
+    return np.count_nonzero(mask) * voxel_ml(affine)
 
 
 def is_closed(surface: Surface) -> bool:

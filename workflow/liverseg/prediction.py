@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from workflow.liverseg.grids import Route, Sampling, plan_route, reach, support
 from workflow.liverseg.volumes import prepare_slices, restore_slices
+from workflow.liverseg.voxels import voxel_ml
 from workflow.liverseg.windows import Blend, Predictor, Tally, plan_windows
 
 SLAB = 16  # slices of the scanner's grid made at once: bounds memory, changes no value
@@ -112,11 +113,6 @@ def predict(
         tally=blend.tally,
         window=blend.plan.size,
     )
-
-
-def voxel_ml(affine: np.ndarray) -> float:
-    """Volume in ml of a voxel of the grid with this index-to-mm matrix (4, 4)."""
-    return abs(float(np.linalg.det(affine[:3, :3]))) / 1000
 
 
 def decide(foreground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,8 @@ import numpy as np
 from workflow.liverseg.cleanup import CleanUp
 from workflow.liverseg.confidence import gather, judge
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.prediction import Prediction, voxel_ml
+from workflow.liverseg.prediction import Prediction
+from workflow.liverseg.voxels import voxel_ml
 
 FORMAT = "liverseg-prediction-1"
 

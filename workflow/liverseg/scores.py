@@ -14,6 +14,7 @@ import numpy as np
 
 from workflow.liverseg.boxes import bounding_box
 from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.voxels import voxel_ml
 
 METRICS = (
     "dice",
@@ -56,13 +57,14 @@ def score_region(
     reference: np.ndarray,
     *,
     spacing_mm: Sequence[float],
+    voxel_ml: float,
     tolerance_mm: float,
 ) -> dict[str, float | None]:
     """Score one region of one patient.
 
     `predicted` and `reference` are boolean (i, j, k) of one shape, `spacing_mm` the distance of
-    their voxel centres along i, j, k. Returns METRICS, and `predicted_ml`, `reference_ml` and
-    `overlap_ml`. What cannot be measured is None:
+    their voxel centres along i, j, k, `voxel_ml` the volume of a voxel. Returns
+    METRICS, and `predicted_ml`, `reference_ml` and `overlap_ml`. What cannot be measured is None:
 
     | | both empty | nothing predicted | nothing in the reference |
     |---|---|---|---|
@@ -78,7 +80,6 @@ def score_region(
     if predicted.shape != reference.shape:
         raise ValueError(f"masks of one shape are needed, not {predicted.shape}, {reference.shape}")
     counts = count_overlap(predicted, reference)
-    millilitres = float(np.prod(spacing_mm)) / 1000.0
     scores = overlap_scores(counts)
     surfaces = measure_surfaces(predicted, reference, spacing_mm=spacing_mm)
     if surfaces is None:
@@ -87,9 +88,9 @@ def score_region(
     else:
         scores |= distance_scores(surfaces, tolerance_mm=tolerance_mm)
     return scores | volume_scores(
-        predicted_ml=(counts.true_positive + counts.false_positive) * millilitres,
-        reference_ml=(counts.true_positive + counts.false_negative) * millilitres,
-        overlap_ml=counts.true_positive * millilitres,
+        predicted_ml=(counts.true_positive + counts.false_positive) * voxel_ml,
+        reference_ml=(counts.true_positive + counts.false_negative) * voxel_ml,
+        overlap_ml=counts.true_positive * voxel_ml,
     )
 
 
@@ -98,15 +99,21 @@ def score_regions(
     reference: np.ndarray,
     *,
     label_map: LabelMap,
-    spacing_mm: Sequence[float],
+    affine: np.ndarray,
     tolerance_mm: float,
 ) -> dict[str, dict[str, float | None]]:
-    """`score_region` of each region of two arrays of classes (i, j, k), by the region's name."""
+    """`score_region` of each region of two arrays of classes (i, j, k), by the region's name.
+
+    `affine` (4, 4) takes their indices to mm. ASSUME axes at right angles for distances, which a
+    shear of a few degrees changes little; volumes are exact.
+    """
+    i_mm, j_mm, k_mm = (float(step) for step in np.linalg.norm(affine[:3, :3], axis=0))
     return {
         name: score_region(
             label_map.inside(predicted, name),
             label_map.inside(reference, name),
-            spacing_mm=spacing_mm,
+            spacing_mm=(i_mm, j_mm, k_mm),
+            voxel_ml=voxel_ml(affine),
             tolerance_mm=tolerance_mm,
         )
         for name in label_map.names

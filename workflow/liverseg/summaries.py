@@ -39,7 +39,9 @@ def score_table(scores: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def summarise(table: pd.DataFrame, *, samples: int, confidence: float, seed: int) -> dict[str, Any]:
     """Summary of each region of a `score_table`, ready for JSON.
 
-    Per region: `n` patients; `metrics` (each patient counts once); `worst` patient by Dice;
+    Per region: `n` patients; `metrics` (each patient counts once; `undefined` of them are left out
+    of the mean, as nothing can be measured there); `empty`, the patients with an empty mask, who
+    are those left out; `worst` patient by Dice;
     `pooled` (each millilitre counts once: large livers weigh more, and no patient stands out);
     `volumes`, the Bland-Altman figures.
     """
@@ -51,6 +53,7 @@ def summarise(table: pd.DataFrame, *, samples: int, confidence: float, seed: int
                 name: _metric_summary(rows[name], samples=samples, confidence=confidence, seed=seed)
                 for name in METRICS
             },
+            "empty": _empty(rows),
             "worst": _worst(rows),
             "pooled": _pooled(rows),
             "volumes": bland_altman(
@@ -112,12 +115,12 @@ def bland_altman(measured: np.ndarray, reference: np.ndarray) -> dict[str, float
 def _metric_summary(
     column: pd.Series, *, samples: int, confidence: float, seed: int
 ) -> dict[str, float | int | None]:
-    values = column.dropna().to_numpy(dtype=np.float64)
+    values = column[np.isfinite(column)].to_numpy(dtype=np.float64)
     interval = bootstrap_mean(values, samples=samples, confidence=confidence, seed=seed)
     some = len(values) > 0
     return {
         "n": len(values),
-        "undefined": int(column.isna().sum()),
+        "undefined": len(column) - len(values),
         "mean": float(values.mean()) if some else None,
         **asdict(interval),
         "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
@@ -125,6 +128,35 @@ def _metric_summary(
         "minimum": float(values.min()) if some else None,
         "maximum": float(values.max()) if some else None,
     }
+
+
+def left_out(summary: Mapping[str, Any]) -> list[str]:
+    """A line for each region and metric whose mean leaves patients out: how many, and why."""
+    lines = []
+    for region, figures in summary["regions"].items():
+        why = "; ".join(
+            f"{case.replace('_', ' ')}: {', '.join(patients)}"
+            for case, patients in figures["empty"].items()
+            if patients
+        )
+        lines += [
+            f"{region} {name}: mean of {metric['n']}, {metric['undefined']} left out"
+            + (f" ({why})" if why else "")
+            for name, metric in figures["metrics"].items()
+            if metric["undefined"]
+        ]
+    return lines
+
+
+def _empty(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """The patients of whom a mask is empty, so that distances or shares have no value."""
+    predicted, reference = rows["predicted_ml"] > 0, rows["reference_ml"] > 0
+    cases = {
+        "nothing_predicted": ~predicted & reference,
+        "nothing_in_the_reference": predicted & ~reference,
+        "both_empty": ~predicted & ~reference,
+    }
+    return {case: rows.loc[where, "patient"].tolist() for case, where in cases.items()}
 
 
 def _worst(rows: pd.DataFrame) -> dict[str, Any]:

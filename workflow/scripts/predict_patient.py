@@ -6,9 +6,10 @@ from workflow.liverseg.cleanup import clean_up
 from workflow.liverseg.devices import choose_compute, machine_settings
 from workflow.liverseg.files import write_json
 from workflow.liverseg.inference import load_ensemble
-from workflow.liverseg.prediction import predict, voxel_ml
+from workflow.liverseg.prediction import predict
 from workflow.liverseg.prediction_files import as_list, read_ct, write_prediction
 from workflow.liverseg.prediction_record import record_of
+from workflow.liverseg.voxels import voxel_ml
 
 
 def main(

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from workflow.liverseg.files import write_json
 from workflow.liverseg.intake import read_masks
 from workflow.liverseg.labels import LabelMap
@@ -15,12 +13,11 @@ def main(mask: Path, label: Path, scores: Path, patient: str, model: str, settin
     label_map = LabelMap.from_settings(settings["labels"])
     tolerance_mm = settings["scores"]["surface_tolerance_mm"]
     predicted, reference, affine = read_masks(mask, label, label_map, patient)
-    i_mm, j_mm, k_mm = (float(step) for step in np.linalg.norm(affine[:3, :3], axis=0))
     regions = score_regions(
         predicted,
         reference,
         label_map=label_map,
-        spacing_mm=(i_mm, j_mm, k_mm),
+        affine=affine,
         tolerance_mm=tolerance_mm,
     )
     write_json(

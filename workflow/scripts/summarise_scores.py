@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workflow.liverseg.files import read_json, write_json, write_table
-from workflow.liverseg.summaries import score_table, summarise
+from workflow.liverseg.summaries import left_out, score_table, summarise
 
 
 def main(scores: list[Path], table: Path, summary: Path, model: str, settings: dict) -> None:
@@ -18,6 +18,7 @@ def main(scores: list[Path], table: Path, summary: Path, model: str, settings: d
         seed=chosen["seed"],
     )
     write_json(summary, {"model": model, **figures})
+    print("\n".join(left_out(figures)))
 
 
 if __name__ == "__main__":
