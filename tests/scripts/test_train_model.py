@@ -12,6 +12,7 @@ def test_it_writes_weights_card_and_history(tmp_path):
         settings=tiny_settings(epochs=1),
         code=[],
         resume=str(tmp_path / ".resume"),
+        gpu=0,
     )
     assert files.weights.exists()
     assert files.card.exists()

@@ -8,7 +8,6 @@ import torch
 from workflow.liverseg.losses import (
     build_loss,
     deeply_supervised,
-    dice_loss,
     frequency_weights,
     overlap,
 )
@@ -49,7 +48,7 @@ def test_a_patch_without_foreground_has_a_finite_gradient(name):
 def test_background_does_not_enter_dice():
     truth = cube()
     nothing_found = logits_of(torch.zeros_like(truth), 2)
-    assert dice_loss(nothing_found, truth).item() > 0.95
+    assert build_loss({"name": "dice"})(nothing_found, truth).item() > 0.95
 
 
 def test_dice_of_a_half_found_cube():

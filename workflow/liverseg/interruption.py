@@ -13,6 +13,7 @@ class TrainingStopped(Exception):
         """`number`: the signal's; `step`: the next one to be done."""
         super().__init__(f"stopped by {signal.Signals(number).name} before step {step + 1}")
         self.number = number
+        self.step = step
 
 
 class StopSignal:

@@ -75,10 +75,16 @@ def die_with_driver() -> None:
     the driver is the job's own Snakemake, on the same node.
     """
     driver = os.environ.get(DRIVER)
-    if driver is None or not hasattr(os, "pidfd_open"):
+    if driver is not None:
+        die_with(int(driver))
+
+
+def die_with(process: int) -> None:
+    """End this process at once when that one is gone."""
+    if not hasattr(os, "pidfd_open"):
         return
     try:
-        handle = os.pidfd_open(int(driver))
+        handle = os.pidfd_open(process)
     except ProcessLookupError:
         os._exit(1)
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from workflow.liverseg.distributed import ALONE, ProcessGroup
+
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 SMOOTHING = 1.0  # voxels: keeps a batch without foreground from dividing 0 by 0
 
@@ -32,47 +34,61 @@ class Overlap:
         return hits / (hits + false_positive * wrong + false_negative * missed)
 
 
-def overlap(probability: torch.Tensor, classes: torch.Tensor) -> Overlap:
+def overlap(
+    probability: torch.Tensor, classes: torch.Tensor, group: ProcessGroup = ALONE
+) -> Overlap:
     """Soft counts of `probability` (batch, classes, x, y, z) against `classes` (batch, x, y, z).
 
-    The background is left out: it would flatter every score.
+    The background is left out: it would flatter every score. Counted over the batch of `group`.
     """
     counts = []
     for index in range(1, probability.shape[1]):
         there = (classes == index).to(probability.dtype)
         foreground = probability[:, index]
-        counts.append((torch.sum(foreground * there), foreground.sum(), there.sum()))
-    true_positive, predicted, present = (torch.stack(part) for part in zip(*counts, strict=True))
+        counts.append(torch.stack([torch.sum(foreground * there), foreground.sum(), there.sum()]))
+    true_positive, predicted, present = group.summed(torch.stack(counts, dim=1))
     return Overlap(true_positive, predicted, present)
 
 
-def dice_loss(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """1 − mean soft Dice of the foreground classes."""
-    return 1 - overlap(torch.softmax(logits, dim=1), classes).dice().mean()
-
-
-def build_loss(settings: dict[str, Any], class_weights: torch.Tensor | None = None) -> Loss:
+def build_loss(
+    settings: dict[str, Any],
+    class_weights: torch.Tensor | None = None,
+    group: ProcessGroup = ALONE,
+) -> Loss:
     """The loss that `settings["name"]` names, as a function of logits and class indices.
 
     `logits` (batch, classes, x, y, z) float32, `classes` (batch, x, y, z) int64. The weights,
     one a class with the background, serve every cross-entropy part; None weighs all alike.
+    Means are those of the batch of `group`.
     """
     weight = settings.get("cross_entropy_weight", 1.0)
 
+    def mean(each: torch.Tensor, divisor: torch.Tensor | int) -> torch.Tensor:
+        total = each.sum()
+        total, over = group.summed(torch.stack([total, torch.as_tensor(divisor).to(total)]))
+        return total / over
+
+    def counts(logits: torch.Tensor, classes: torch.Tensor) -> Overlap:
+        return overlap(torch.softmax(logits, dim=1), classes, group)
+
+    def dice_loss(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        return 1 - counts(logits, classes).dice().mean()
+
     def cross_entropy(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(logits, classes, weight=class_weights)
+        each = functional.cross_entropy(logits, classes, weight=class_weights, reduction="none")
+        return mean(each, each.numel() if class_weights is None else class_weights[classes].sum())
 
     def dice_cross_entropy(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         return dice_loss(logits, classes) + weight * cross_entropy(logits, classes)
 
     def dice_focal(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         gamma = settings.get("focal_gamma", 2.0)
-        return dice_loss(logits, classes) + weight * focal(logits, classes, gamma, class_weights)
+        each = focal(logits, classes, gamma, class_weights)
+        return dice_loss(logits, classes) + weight * mean(each, each.numel())
 
     def tversky(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        counts = overlap(torch.softmax(logits, dim=1), classes)
         alpha, beta = settings.get("false_positive", 0.3), settings.get("false_negative", 0.7)
-        return 1 - counts.tversky(alpha, beta).mean()
+        return 1 - counts(logits, classes).tversky(alpha, beta).mean()
 
     choices: dict[str, Loss] = {
         "dice_cross_entropy": dice_cross_entropy,
@@ -87,11 +103,11 @@ def build_loss(settings: dict[str, Any], class_weights: torch.Tensor | None = No
 def focal(
     logits: torch.Tensor, classes: torch.Tensor, gamma: float, weights: torch.Tensor | None
 ) -> torch.Tensor:
-    """Focal loss (Lin et al. 2017): cross-entropy, less of it where the network is sure."""
+    """Focal loss (Lin et al. 2017) of each voxel: cross-entropy, less where the network is sure."""
     log_probability = torch.log_softmax(logits, dim=1)
     of_truth = log_probability.gather(1, classes.unsqueeze(1)).squeeze(1)
     loss = -((1 - of_truth.exp()) ** gamma) * of_truth
-    return (loss if weights is None else loss * weights[classes]).mean()
+    return loss if weights is None else loss * weights[classes]
 
 
 def deeply_supervised(

@@ -11,6 +11,7 @@ from torch import nn
 
 from workflow.liverseg.checkpoints import ResumeFolder
 from workflow.liverseg.devices import Compute
+from workflow.liverseg.distributed import ALONE, ProcessGroup
 from workflow.liverseg.errors import fault
 from workflow.liverseg.interruption import StopSignal, TrainingStopped
 from workflow.liverseg.labels import LabelMap
@@ -46,12 +47,14 @@ def train(
     resume: ResumeFolder,
     report: Reporter,
     stop: StopSignal,
+    group: ProcessGroup = ALONE,
 ) -> Trained:
     """Train `network` as the config's `training` says; goes on from where `resume` was left.
 
     Everything that happens is a function of the arguments and of the state, never of the time or
     of how often it was interrupted: the same bits come out. Raises TrainingStopped after a
     signal, with the state saved, and LiversegError when the loss stays without a finite value.
+    Every process of `group` runs this loop on its share of each batch and holds the same state.
     """
     scaler = torch.amp.GradScaler("cuda") if compute.precision == torch.float16 else None
     network = compute.place_network(network)
@@ -84,19 +87,22 @@ def train(
             ):
                 report.say(f"no gain for {progress.epochs_without_gain} epochs: stopped early")
                 break
-        if stop.asked or time.monotonic() - last_save > 60 * settings["checkpoint_minutes"]:
-            resume.save(good, boundary=True)
-            if index != 0:
+        asked = group.highest(stop.asked)
+        if asked or time.monotonic() - last_save > 60 * settings["checkpoint_minutes"]:
+            if group.leads:
+                resume.save(good, boundary=True)
+            if group.leads and index != 0:
                 resume.save(snapshot(state), boundary=False)
             last_save = time.monotonic()
-        if stop.asked:
-            raise TrainingStopped(stop.asked, progress.step)
+        if asked:
+            raise TrainingStopped(asked, progress.step)
 
         # One step: a batch (or several, accumulated), gradients, a move of the weights.
         rate = settings["optimiser"]["learning_rate"] * progress.rate_scale
-        for group in optimiser.param_groups:
-            group["lr"] = rate * rate_factor(settings["schedule"], progress.step, steps)
-        torch.manual_seed(settings["seed"] * 1_000_003 + progress.step)  # drop-out's draws
+        for parameters in optimiser.param_groups:
+            parameters["lr"] = rate * rate_factor(settings["schedule"], progress.step, steps)
+        seed = settings["seed"] + group.rank * 1_009
+        torch.manual_seed(seed * 1_000_003 + progress.step)  # drop-out's draws
         network.train()
         optimiser.zero_grad(set_to_none=True)
         loss_value = dice_value = 0.0
@@ -107,7 +113,8 @@ def train(
             batch_loss = deeply_supervised(loss, logits, batch.classes) / accumulate
             (scaler.scale(batch_loss) if scaler else batch_loss).backward()
             loss_value += batch_loss.item()
-            dice_value += _dice(logits, batch.classes) / accumulate
+            dice_value += _dice(logits, batch.classes, group) / accumulate
+        group.sum_gradients(network)
         if scaler:
             scaler.unscale_(optimiser)
         length = _clip(network, settings["clip_norm"])
@@ -137,9 +144,11 @@ def train(
         every = settings["validate_every"]
         if validation and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
             evaluated.load_state_dict(state.weights())
-            score = validate(
-                evaluated, validation, patch=data.patch, labels=labels, compute=compute
-            )
+            if group.leads:
+                score = validate(
+                    evaluated, validation, patch=data.patch, labels=labels, compute=compute
+                )
+            score = group.told(score)
             if progress.best_score is None or score.dice > progress.best_score:
                 state.keep_as_best(score.dice, epoch + 1)
                 progress.epochs_without_gain = 0
@@ -180,11 +189,13 @@ def _clip(network: nn.Module, clip_norm: float | None) -> float:
     return float(nn.utils.clip_grad_norm_(parameters, clip_norm or math.inf))
 
 
-def _dice(logits: torch.Tensor | list[torch.Tensor], classes: torch.Tensor) -> float:
+def _dice(
+    logits: torch.Tensor | list[torch.Tensor], classes: torch.Tensor, group: ProcessGroup
+) -> float:
     """Mean soft Dice of the foreground classes, for the eye."""
     with torch.no_grad():
         finest = (logits if isinstance(logits, torch.Tensor) else logits[0]).detach().float()
-        return float(overlap(torch.softmax(finest, dim=1), classes).dice().mean())
+        return float(overlap(torch.softmax(finest, dim=1), classes, group).dice().mean())
 
 
 def _check_rollbacks(done: int, settings: dict[str, Any], epoch: int, index: int) -> None:

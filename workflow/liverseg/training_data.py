@@ -16,6 +16,7 @@ from workflow.liverseg.augmentation import (
     resample,
 )
 from workflow.liverseg.devices import memory_free_bytes
+from workflow.liverseg.distributed import ALONE, ProcessGroup
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import read_table
 
@@ -86,8 +87,10 @@ class TrainingSet:
         settings: dict[str, Any],
         spacing_mm: tuple[float, float, float] | None,
         device: torch.device,
+        group: ProcessGroup = ALONE,
     ) -> None:
         """Put `chunks` where the device reads them; `settings` is the config's `training`."""
+        self.group = group
         self.seed = settings["seed"]
         self.batch_size = settings["batch_size"]
         self.foreground_fraction = settings["foreground_fraction"]
@@ -111,10 +114,13 @@ class TrainingSet:
         return f"{len(self.chunks)} chunks of {patients} patients, {size}, {place}"
 
     def batch(self, epoch: int, index: int) -> Batch:
-        """The batch at `index` of `epoch`: chunks in a new order each time round, augmented."""
+        """The batch at `index` of `epoch`: chunks in a new order each time round, augmented.
+
+        Of the group's batch, this process's share.
+        """
         first = index * self.batch_size
         chosen, draws, centres = [], [], []
-        for sample in range(first, first + self.batch_size):
+        for sample in self.group.share(range(first, first + self.batch_size)):
             random = random_for(self.seed, epoch, sample)
             chunk = self._chunk_at(epoch * self.steps * self.samples_per_step + sample)
             chosen.append(chunk)

@@ -10,9 +10,10 @@ LINES_APART_SECONDS = 30.0
 class Reporter:
     """Says how a training goes: `say` to the log, a bar on `terminal` where there is one."""
 
-    def __init__(self, name: str, terminal: TextIO | None = None) -> None:
-        """`terminal`: a stream that is one, None for lines in the log alone."""
+    def __init__(self, name: str, terminal: TextIO | None = None, *, quiet: bool = False) -> None:
+        """`terminal`: a stream that is one, None for lines in the log alone; `quiet`: not these."""
         self.name = name
+        self.quiet = quiet
         self.terminal = terminal
         self._bar: Any = None
         self._task: Any = None
@@ -24,7 +25,8 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """One line for the log."""
-        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
+        if not self.quiet:
+            print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
         """The first step is about to be made, `done` steps having been made before."""

@@ -2,15 +2,18 @@
 
 import importlib.metadata
 import platform
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import pandas as pd
 import torch
+from torch import nn
 
 from workflow.liverseg.checkpoints import ResumeFolder, resume_key
 from workflow.liverseg.devices import Compute, choose_compute, machine_settings
+from workflow.liverseg.distributed import ALONE, ProcessGroup
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import sha256, write_table
 from workflow.liverseg.interruption import StopSignal
@@ -54,49 +57,59 @@ def run_training(
     resume_root: Path,
     code: tuple[str, ...] = (),
     terminal: TextIO | None = None,
+    group: ProcessGroup = ALONE,
 ) -> Trained:
     """Train the model `name` and write its weights, card and history.
 
     `settings` holds the config's `training`, `labels`, `volumes`, `chunks`, and `model`, the
     entry of the catalogue, whose own `training` is laid over the general one. A training that was
     interrupted goes on from its state under `resume_root`, if `code` (digests) is the same too.
+    Every process of `group` calls it with the same arguments; the first writes.
     """
     training = merged(settings["training"], settings["model"].get("training", {}))
     architecture = {key: value for key, value in settings["model"].items() if key != "training"}
     labels = LabelMap.from_settings(settings["labels"])
-    report = Reporter(name, terminal)
+    report = Reporter(name, terminal, quiet=not group.leads)
     compute = choose_compute(training)
     with machine_settings(compute, training["threads"]), StopSignal().listening() as stop:
         torch.manual_seed(training["seed"])
         network = build_network(architecture, out_channels=labels.n_classes)
         check_batch(has_batch_norm(network), training)
+        network = together(network, group, compute)
         data = TrainingSet(
             read_chunks(files.train_images, files.train_labels, files.train_kept),
             settings=training,
             spacing_mm=_spacing(settings["volumes"]),
             device=compute.device,
+            group=group,
         )
         validation = read_validation(files.validation_volumes)
         if training["warm_start"]:
             anew = warm_start(network, Path(training["warm_start"]))
             report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
-        report.say(compute.describe() + f"; {training['threads']} threads")
+        processes = f"; {group.size} processes" if group.size > 1 else ""
+        report.say(compute.describe() + f"; {training['threads']} threads{processes}")
         report.say(data.describe() + f"; patches of {'×'.join(map(str, data.patch))}")
         key = resume_key({**settings, "code": sorted(code)}, files.inputs, name)
         resume = ResumeFolder(resume_root / key)
-        with resume.held():
+        with resume.held() if group.leads else nullcontext():
             trained = train(
                 network,
                 data,
                 validation,
-                loss=build_loss(training["loss"], _class_weights(training, data, labels, compute)),
+                loss=build_loss(
+                    training["loss"], _class_weights(training, data, labels, compute), group
+                ),
                 labels=labels,
                 settings=training,
                 compute=compute,
                 resume=resume,
                 report=report,
                 stop=stop,
+                group=group,
             )
+            if not group.leads:
+                return trained
             card = _card(name, architecture, training, settings, files, trained, data, compute)
             write_table(files.history, pd.DataFrame(trained.history))
             save_model(files.weights, files.card, trained.weights, card)
@@ -112,6 +125,22 @@ def check_batch(batch_norm: bool, training: dict[str, Any]) -> None:
             expected="several samples for its statistics: from one they say nothing of the next",
             remedy="raise the batch size, or set `norm: instance` in the model",
         )
+
+
+def together(network: nn.Module, group: ProcessGroup, compute: Compute) -> nn.Module:
+    """The network as it trains in a group: batch norm takes its statistics over the whole batch.
+
+    LiversegError where torch cannot do that: on anything but CUDA.
+    """
+    if group.size == 1 or not has_batch_norm(network):
+        return network
+    if compute.device.type != "cuda":
+        raise fault(
+            found=f"batch norm, in {group.size} processes on {compute.device.type}",
+            expected="statistics over the whole batch, which torch exchanges on CUDA alone",
+            remedy="set `norm: instance` in the model, or train in one process",
+        )
+    return nn.SyncBatchNorm.convert_sync_batchnorm(network)
 
 
 def _spacing(volumes: dict[str, Any]) -> tuple[float, float, float] | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from workflow.liverseg.jobs import terminal
 from workflow.liverseg.training_run import TrainingFiles, run_training
+from workflow.liverseg.training_together import train_together
 
 
 def main(
@@ -18,22 +19,21 @@ def main(
     settings: dict,
     code: list[str],
     resume: str,
+    gpu: int,
 ) -> None:
     """Write weights, card and history; an interrupted training goes on where it was.
 
+    With several GPUs (`--set-resources train_model:gpu=N`), as many processes share each batch.
     A state that other code left is not gone on from: the result would be of neither.
     """
     files = TrainingFiles(
         train_images, train_labels, train_kept, validation_volumes, weights, card, history
     )
-    run_training(
-        files,
-        name=model,
-        settings=settings,
-        code=tuple(code),
-        resume_root=Path(resume),
-        terminal=terminal(),
-    )
+    known = {"name": model, "settings": settings, "code": tuple(code), "resume_root": Path(resume)}
+    if gpu > 1:
+        train_together(files, processes=gpu, **known)
+    else:
+        run_training(files, terminal=terminal(), **known)
 
 
 if __name__ == "__main__":

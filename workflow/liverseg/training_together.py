@@ -1,0 +1,82 @@
+"""One training by several processes of this machine, a GPU each."""
+
+import os
+import tempfile
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.multiprocessing
+
+from workflow.liverseg.distributed import joined
+from workflow.liverseg.errors import fault
+from workflow.liverseg.interruption import StopSignal, TrainingStopped
+from workflow.liverseg.jobs import die_with
+from workflow.liverseg.training_run import TrainingFiles, run_training
+
+GRACE_SECONDS = 60.0  # for the others, when one has failed
+
+
+def train_together(files: TrainingFiles, *, processes: int, **arguments: Any) -> None:
+    """Train one model by `processes` processes; `arguments` are those of `run_training`.
+
+    A signal to this process reaches all of them, and the first saves the state. What one raises
+    ends the others and is raised here. LiversegError where GPUs are missing, or where the batch
+    cannot be shared out evenly.
+    """
+    devices = torch.cuda.device_count() if torch.cuda.is_available() else processes
+    if devices < processes:
+        raise fault(
+            found=f"{devices} GPUs where {processes} are asked for",
+            remedy=f"--set-resources train_model:gpu={devices}",
+        )
+    batch_size = _batch_size(arguments["settings"])
+    if batch_size % processes:
+        raise fault(
+            found=f"a batch of {batch_size} for {processes} GPUs",
+            expected="as many samples for each",
+            remedy="set `training.batch_size` to a multiple of the GPUs, or ask for fewer: "
+            "--set-resources train_model:gpu=1",
+        )
+    # The processes meet on this machine alone; a host name that resolves nowhere does not matter.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    spawn = torch.multiprocessing.get_context("spawn")
+    ended: SimpleQueue = spawn.SimpleQueue()
+    with tempfile.TemporaryDirectory() as folder, StopSignal().listening() as stop:
+        group = torch.multiprocessing.start_processes(
+            _member,
+            args=(processes, os.getpid(), Path(folder) / "meeting", ended, files, arguments),
+            nprocs=processes,
+            join=False,
+        )
+        passed_on = False
+        while not group.join(timeout=0.5, grace_period=GRACE_SECONDS):
+            if stop.asked and not passed_on:
+                passed_on = True
+                for pid in group.pids():
+                    os.kill(pid, stop.asked)
+    if not ended.empty():
+        raise TrainingStopped(*ended.get())
+
+
+def _member(
+    rank: int,
+    size: int,
+    parent: int,
+    meeting: Path,
+    ended: SimpleQueue,
+    files: TrainingFiles,
+    arguments: dict[str, Any],
+) -> None:
+    die_with(parent)
+    try:
+        with joined(rank, size, meeting) as group:
+            run_training(files, group=group, **arguments)
+    except TrainingStopped as stopped:
+        ended.put((stopped.number, stopped.step))
+
+
+def _batch_size(settings: dict[str, Any]) -> int:
+    own = settings["model"].get("training", {})
+    return int(own.get("batch_size", settings["training"]["batch_size"]))
