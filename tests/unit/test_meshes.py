@@ -8,13 +8,16 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import ellipeinc, ellipkinc
 
 from workflow.liverseg.decimation import deviation, reduce_surface
+from workflow.liverseg.mesh_deviation import (
+    boundary_faces,
+    deviation_from_mask,
+    distance_to_faces,
+)
 from workflow.liverseg.meshes import (
     EMPTY,
     Surface,
     area_cm2,
-    boundary_distance,
     centre_of_gravity_mm,
-    deviation_from_mask,
     extract_surface,
     is_closed,
     is_manifold,
@@ -214,7 +217,32 @@ def test_distances_to_a_masks_boundary_are_exact():
     mask[3:7, 3:7, 3:7] = True  # its faces lie at 2.5 and 6.5
     points = np.array([[5.0, 5.0, 8.0], [5.0, 5.0, 6.5], [5.0, 5.0, 5.0], [7.5, 7.5, 5.0]])
     expected = [1.5, 0.0, 1.5, np.sqrt(2)]
-    np.testing.assert_allclose(boundary_distance(points, mask, np.ones(3)), expected)
+    np.testing.assert_allclose(
+        distance_to_faces(points, boundary_faces(mask), np.ones(3)), expected
+    )
+
+
+def test_distances_are_exact_where_slices_are_thick():
+    # Beside a long face of 0.7 × 5 mm many small ones of 0.7 × 0.7 mm have nearer centres.
+    mask = ellipsoid((14, 12, 22), (0.7, 0.7, 5.0), "hard")[1]
+    scale = np.array([0.7, 0.7, 5.0])
+    faces = boundary_faces(mask)
+    points = np.random.default_rng(1).uniform(0, 1, (300, 3)) * mask.shape
+    beyond = np.abs(points[:, None] - faces.centres) - faces.halves
+    expected = np.linalg.norm(np.maximum(beyond, 0) * scale, axis=2).min(axis=1)
+    np.testing.assert_allclose(distance_to_faces(points, faces, scale), expected)
+
+
+def test_a_part_without_surface_counts_in_the_deviation():
+    mask = np.zeros((60, 20, 12), dtype=bool)
+    mask[4:14, 4:14, 3:9] = True
+    affine = np.diag([1.0, 1.0, 5.0, 1.0])
+    surface = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
+    near = deviation_from_mask(surface, mask, affine)
+    mask[44:54, 4:14, 3:9] = True  # a second piece, 30 mm off, that the surface leaves out
+    far = deviation_from_mask(surface, mask, affine)
+    assert near["maximum_mm"] < 3 and far["maximum_mm"] > 39
+    assert far["p95_mm"] > 30 and far["within_half_voxel"] < 0.8
 
 
 def lump() -> Surface:

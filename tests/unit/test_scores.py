@@ -7,12 +7,12 @@ from scipy.spatial import cKDTree
 from workflow.liverseg.label_checks import describe, find_foreground
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.meshes import mask_volume_ml
+from workflow.liverseg.percentiles import weighted_percentile
 from workflow.liverseg.scores import (
     distance_scores,
     measure_surfaces,
     score_region,
     score_regions,
-    weighted_percentile,
 )
 from workflow.liverseg.voxels import voxel_ml
 

@@ -9,11 +9,11 @@ from workflow.liverseg.colours import region_colour, rgb
 from workflow.liverseg.decimation import reduce_surface
 from workflow.liverseg.features import intensity_features, piece_features, shape_features
 from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.mesh_deviation import deviation_from_mask
 from workflow.liverseg.meshes import (
     Surface,
     area_cm2,
     centre_of_gravity_mm,
-    deviation_from_mask,
     extract_surface,
     is_manifold,
     mask_volume_ml,

@@ -6,7 +6,6 @@ import numpy as np
 import vedo
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from workflow.liverseg.boxes import bounding_box
@@ -222,58 +221,3 @@ def is_manifold(surface: Surface) -> bool:
     joined = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=(corners.size,) * 2)
     rings = connected_components(joined, directed=False)[0]
     return bool(rings == len(np.unique(surface.triangles)))
-
-
-def deviation_from_mask(
-    surface: Surface, mask: np.ndarray, affine: np.ndarray, *, samples: int = 20_000
-) -> dict[str, float | None]:
-    """How far the surface lies from the mask's boundary: the voxel faces between in and out.
-
-    Distances are taken at the centres of triangles, weighted by area: `mean_mm`, `p95_mm`,
-    `maximum_mm`, and `within_half_voxel`, the share of the surface whose distance along each axis,
-    in voxels of that axis, is half a voxel or less in the Euclidean norm. None if empty.
-    """
-    names = ("mean_mm", "p95_mm", "maximum_mm", "within_half_voxel")
-    if surface.empty:
-        return dict.fromkeys(names)
-    chosen = surface.triangles[:: max(1, len(surface.triangles) // samples)]
-    corners = surface.vertices_mm[chosen]
-    areas = np.linalg.norm(
-        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
-    )
-    inverse = np.linalg.inv(LPS_FROM_RAS @ affine)
-    points = corners.mean(axis=1) @ inverse[:3, :3].T + inverse[:3, 3]
-    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
-    in_mm = boundary_distance(points, mask, spacing_mm)
-    in_voxels = boundary_distance(points, mask, np.ones(3))
-    order = np.argsort(in_mm)
-    share = np.cumsum(areas[order]) / areas.sum()
-    return {
-        "mean_mm": float(np.average(in_mm, weights=areas)),
-        "p95_mm": float(in_mm[order][int(np.searchsorted(share, 0.95 - 1e-9))]),
-        "maximum_mm": float(in_mm.max()),
-        "within_half_voxel": float(areas[in_voxels <= 0.5].sum() / areas.sum()),
-    }
-
-
-def boundary_distance(points: np.ndarray, mask: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Distance of points (n, 3), in voxel indices, to the faces between a mask and its outside.
-
-    Voxels have edges of length `scale` (3,), which gives the distances their unit. A face is
-    found among the nearest eight face centres, and its distance is then exact.
-    """
-    box = bounding_box(mask, margin=1)
-    padded = np.pad(mask[box], 1)
-    origin = np.array([part.start - 1 for part in box])
-    centres, halves = [], []
-    for axis in range(3):
-        where = np.argwhere(np.diff(padded, axis=axis)).astype(np.float64)
-        where[:, axis] += 0.5
-        centres.append((where + origin) * scale)
-        extent = np.where(np.arange(3) == axis, 0.0, scale / 2)
-        halves.append(np.broadcast_to(extent, where.shape))
-    centre, half = np.concatenate(centres), np.concatenate(halves)
-    scaled = points * scale
-    _, near = cKDTree(centre).query(scaled, k=min(8, len(centre)))
-    beyond = np.abs(scaled[:, None] - centre[near]) - half[near]
-    return np.linalg.norm(np.maximum(beyond, 0.0), axis=2).min(axis=1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from workflow.liverseg.boxes import bounding_box
 from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.percentiles import weighted_percentile
 from workflow.liverseg.voxels import voxel_ml
 
 METRICS = (
@@ -217,15 +218,6 @@ def distance_scores(surfaces: Surfaces, *, tolerance_mm: float) -> dict[str, flo
         ),
         "mean_surface_distance_mm": float(np.average(joint_distances, weights=joint_areas)),
     }
-
-
-def weighted_percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> float:
-    """Smallest value that at least `percent` of all weight does not exceed."""
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order])
-    # ASSUME sums of float areas that differ by less than one in 10⁹ are equal.
-    place = np.searchsorted(reached, reached[-1] * (percent / 100.0) * (1.0 - 1e-9))
-    return float(values[order][min(place, len(values) - 1)])
 
 
 def _ratio(part: float, whole: float, *, empty: float | None) -> float | None:
