@@ -32,7 +32,9 @@ def inspection_settings():
     chosen = {name: CONFIG[name] for name in ("inspection", "labels")}
     volumes = CONFIG["volumes"]
     grid = {name: volumes[name] for name in ("spacing_mm", "in_plane")}
-    return _settings.canonical({**chosen, "volumes": None if RELEASED else grid}, *chosen, "volumes")
+    return _settings.canonical(
+        {**chosen, "volumes": None if RELEASED else grid}, *chosen, "volumes"
+    )
 
 
 def unspaced(wildcards):
