@@ -27,7 +27,7 @@ def main() -> None:
     folds = {
         "patients": "patients.tsv",
         "cross_validation": {"folds": len(options.hospitals)},
-        "training": options.training,
+        **options.settings,
     }
     config.write_text(yaml.safe_dump(folds))
     write_sheet(options)
@@ -53,7 +53,10 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--always", nargs="*", default=["amos_0001_slab", "amos_0013_slab"])
     parser.add_argument(
-        "--training", type=yaml.safe_load, default={}, help='other settings: "{epochs: 14}"'
+        "--settings",
+        type=yaml.safe_load,
+        default={},
+        help='laid over the example: "{training: {epochs: 14}}"',
     )
     return parser.parse_args()
 
