@@ -7,8 +7,9 @@ from workflow.scripts.train_model import main
 def test_it_writes_weights_card_and_history(tmp_path):
     files = tiny_files(tmp_path, out="results/models/tiny")
     main(
-        **vars(files),
+        **{**vars(files), "events": str(tmp_path / "tensorboard")},
         model="tiny",
+        part="/fold-0",
         settings=tiny_settings(epochs=1),
         code=[],
         resume=str(tmp_path / ".resume"),
@@ -16,4 +17,5 @@ def test_it_writes_weights_card_and_history(tmp_path):
     )
     assert files.weights.exists()
     assert files.card.exists()
+    assert list((tmp_path / "tensorboard/tiny/fold-0").glob("events.out.tfevents.*"))
     assert files.history.read_text().startswith("epoch,step,learning_rate")
