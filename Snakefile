@@ -35,6 +35,7 @@ rule all:
         "results/provenance/ro-crate-metadata.json",
         every_segmentation,
         model_comparison,
+        described_models,
 
 
 onstart:
