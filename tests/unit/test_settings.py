@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from workflow.liverseg import settings
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.settings import canonical, check, overlay, read_config, with_repeats
 
@@ -33,6 +34,23 @@ def test_defaults_are_filled_in_the_same_way_every_time(config: dict) -> None:
     first["models"]["unet3d"]["width"] = 1
     assert second == check(config)
     assert check(check(config)) == check(config)
+
+
+def test_each_schema_is_read_once(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(
+        settings, "read_config", lambda path: read.append(path) or read_config(path)
+    )
+    settings._schemas.cache_clear()
+    settings._validator.cache_clear()
+    check(config)
+    assert sorted(read) == sorted((ROOT / "workflow/schemas").glob("*.schema.yaml"))
+
+
+def test_a_file_that_would_build_objects_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("a: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(LiversegError, match="correct the YAML"):
+        read_config(tmp_path / "c.yaml")
 
 
 @pytest.mark.parametrize(
