@@ -124,9 +124,10 @@ def test_a_range_the_wrong_way_round_is_refused(section, key, value, words):
     [
         ([("tumour", [2]), ("liver", "positive")], "no voxel can be `tumour`"),
         ([("liver", [1]), ("Liver", [2])], "stands twice"),
+        ([("liver", [1]), ("Scene", [2])], "`Scene` is the name of the file .*another name"),
     ],
 )
-def test_regions_that_cannot_occur_are_refused(labels, words):
+def test_regions_that_cannot_be_are_refused(labels, words):
     config = read_config(ROOT / "config/config.yaml")
     config["labels"] = [{"name": name, "values": values} for name, values in labels]
     with pytest.raises(LiversegError, match=words):
