@@ -6,7 +6,6 @@ from tests.conftest import ROOT
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.settings import check, merged, overlay, read_config
 
-
 EXAMPLES = sorted((ROOT / "config/examples").iterdir())
 
 

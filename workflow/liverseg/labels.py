@@ -62,7 +62,7 @@ class LabelMap:
         return tuple(tuple(sorted(classes)) for classes in outer)
 
     def problems(self) -> list[str]:
-        """What makes these regions unusable: a name twice or taken, a class that can never occur."""
+        """What makes these regions unusable: a name twice or taken, a class that cannot occur."""
         lower = [name.lower() for name in self.names]
         found = [
             f"labels: the name `{name}` stands twice (upper and lower case are alike)"
