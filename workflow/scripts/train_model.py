@@ -1,6 +1,7 @@
 """Train one model on the chunks of the training patients."""
 
 from pathlib import Path
+from typing import Any
 
 from workflow.liverseg.jobs import terminal
 from workflow.liverseg.training_run import TrainingFiles, run_training
@@ -29,7 +30,12 @@ def main(
     files = TrainingFiles(
         train_images, train_labels, train_kept, validation_volumes, weights, card, history
     )
-    known = {"name": model, "settings": settings, "code": tuple(code), "resume_root": Path(resume)}
+    known: dict[str, Any] = {
+        "name": model,
+        "settings": settings,
+        "code": tuple(code),
+        "resume_root": Path(resume),
+    }
     if gpu > 1:
         train_together(files, processes=gpu, **known)
     else:
@@ -39,4 +45,4 @@ def main(
 if __name__ == "__main__":
     from workflow.liverseg.jobs import run_job
 
-    run_job(snakemake, main)  # noqa: F821
+    run_job(snakemake, main)  # type: ignore[name-defined]  # noqa: F821
