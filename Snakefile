@@ -39,7 +39,8 @@ rule all:
 
 
 onstart:
-    driver_starts(Path.cwd())
+    if other := driver_starts(Path.cwd()):
+        logger.warning(f"Another run is at work in this folder: {other}.")
     logger.info(space_note([patient.image for patient in COHORT.patients], CONFIG, Path.cwd()))
 
 
