@@ -35,10 +35,12 @@ rule all:
         "results/provenance/ro-crate-metadata.json",
         every_segmentation,
         model_comparison,
+        described_models,
 
 
 onstart:
-    driver_starts(Path.cwd())
+    if other := driver_starts(Path.cwd()):
+        logger.warning(f"Another run is at work in this folder: {other}.")
     logger.info(space_note([patient.image for patient in COHORT.patients], CONFIG, Path.cwd()))
 
 

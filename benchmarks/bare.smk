@@ -33,6 +33,7 @@ rule all:
         "results/provenance/ro-crate-metadata.json",
         shown(*predictions_of("mask.seg.nrrd")),
         "results/scores/comparison.json" if len(MODELS) > 1 else [],
+        expand("results/models/{model}/README.md", model=MODELS),
 
 rule inspect_patient:
     input: image, label
@@ -92,6 +93,11 @@ rule compare_models:
     output: "results/scores/comparison.json"
     shell: "touch {output}"
 
+rule write_model_card:
+    input: "results/models/{model}/model.json", multiext("results/scores/{model}/", "summary.json", "summary.csv")
+    output: "results/models/{model}/README.md"
+    shell: "touch {output}"
+
 rule export_seg:
     input: predictions_of("mask.nii.gz")
     output: predictions_of("mask.seg.nrrd")
@@ -141,6 +147,6 @@ rule build_report:
     shell: "touch {output}"
 
 rule record_provenance:
-    input: "results/report/index.html", "results/features.csv"
+    input: "results/report/index.html", "results/features.csv", expand("results/models/{model}/README.md", model=MODELS)
     output: multiext("results/provenance/", "ro-crate-metadata.json", "digests.tsv", "Snakefile", "config.json")
     shell: "touch {output}"

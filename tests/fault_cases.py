@@ -490,6 +490,7 @@ FAULTS = [
     Case(48, "warn", "private_text", inspected(fields(descrip=b"DOE^JANE"))),
     Case(48, "warn", "private_text", inspected(ct_only(nifti(body(), front=DICOM_HEADER)))),
     Case(49, "reject", "id_invalid", cohort("$(rm -r x),a.nii,", files=["a.nii"])),
+    Case(49, "reject", "id_reserved", cohort("summary,a.nii,", files=["a.nii"])),
     Case(49, "reject", "path_braces", cohort("p,{a}.nii,", files=["{a}.nii"])),
     Case(51, "stop", "error", tar("../outside")),
     Case(51, "stop", "error", tar("/outside")),

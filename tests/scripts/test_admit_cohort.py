@@ -42,6 +42,26 @@ def test_damaged_and_doubled_patients_are_listed_the_first_is_admitted(tmp_path)
     assert rejected["remedy"].notna().all()
 
 
+def test_the_log_lists_everyone_where_nobody_is_left_and_the_error_names_it(tmp_path, capsys):
+    refused = [
+        {
+            "patient": f"p{number:02d}",
+            "code": "file_missing",
+            "verdict": "reject",
+            "part": "ct",
+            "found": "no file",
+            "expected": "a CT",
+            "remedy": f"fetch {number}",
+        }
+        for number in range(30)
+    ]
+    with pytest.raises(LiversegError, match="10 more: results/logs/admit_cohort/") as told:
+        admit(tmp_path, [], json.dumps(refused))
+    assert str(told.value).count("p29") == 0
+    logged = capsys.readouterr().out
+    assert all(f"p{number:02d} (ct): no file — fetch {number}\n" in logged for number in range(30))
+
+
 def test_nobody_left_stops_and_leaves_no_table(tmp_path):
     with pytest.raises(LiversegError, match="No patient was admitted"):
         admit(tmp_path, inspected(tmp_path, "c", damaged={"c"}))

@@ -3,9 +3,12 @@
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.report_tree import HOSTILE, SETTINGS, write_records
+from workflow.liverseg.files import write_json
+from workflow.liverseg.report_inputs import read_cases
 from workflow.scripts.build_report import main
 
 
@@ -48,6 +51,20 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 )
 def test_the_page_shows(page: str, words: str) -> None:
     assert words in page
+
+
+@pytest.mark.parametrize("name", ["scores", "predictions", "meshes", "p.1"])
+def test_a_patient_may_be_called_like_a_folder_of_the_results(tmp_path: Path, name: str) -> None:
+    places = [tmp_path / f"results/{kind}/m/{name}" for kind in ("predictions", "meshes")]
+    paths = [places[0] / "prediction.json", places[1] / "mesh.json"]
+    paths.append(tmp_path / f"results/scores/m/{name}.json")
+    for path in paths:
+        write_json(path, {"of": path.name})
+    split = pd.DataFrame({"patient": [name], "split": ["test"]})
+    predicted, meshed, scored = ([path] for path in paths)
+    (case,) = read_cases(predictions=predicted, scores=scored, meshes=meshed, split=split)
+    assert (case.model, case.patient, case.split) == ("m", name, "test")
+    assert case.prediction and case.scores and case.mesh
 
 
 def test_what_records_say_is_text_and_no_tag(page: str) -> None:

@@ -31,6 +31,22 @@ def test_conda_files_pin_what_the_lock_pins(name: str) -> None:
             if not versions <= LOCK.get(package, set())} == {}  # fmt: skip
 
 
+def recipe(name: str) -> tuple[str, set[str], set[str]]:
+    """Base image, Debian packages and what pip installs, of a container's recipe."""
+    text = (ROOT / name).read_text()
+    image = re.search(r"^from:? (\S+)$", text, re.M | re.I)
+    packages = re.search(r"apt-get install -y --no-install-recommends ([^\n\\]+)", text)
+    pip = re.search(r"pip install --no-cache-dir ([^\n]+)", text)
+    assert image and packages and pip
+    return image[1], set(packages[1].split()), set(pip[1].split())
+
+
+def test_both_containers_hold_the_same() -> None:
+    assert recipe("Dockerfile") == recipe("liverseg.def")
+    assert "envs/requirements.txt /opt/requirements.txt" in (ROOT / "Dockerfile").read_text()
+    assert "envs/requirements.txt /opt/requirements.txt" in (ROOT / "liverseg.def").read_text()
+
+
 def test_torch_is_pinned_without_suffix_hash_or_cuda_packages() -> None:
     text = (ROOT / "envs/requirements.txt").read_text()
     assert "torch==2.13.0\n" in text

@@ -1,6 +1,4 @@
-"""Every example of this stage, laid over the defaults, is a valid configuration."""
-
-from pathlib import Path
+"""Every example, laid over the defaults, is a valid configuration."""
 
 import pytest
 
@@ -8,10 +6,15 @@ from tests.conftest import ROOT
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.settings import check, merged, overlay, read_config
 
+EXAMPLES = sorted((ROOT / "config/examples").iterdir())
 
-@pytest.mark.parametrize("name", ["laptop", "lits", "tumour", "five-architectures"])
-def test_an_example_is_valid_over_the_defaults(name):
-    path = Path(ROOT) / "config" / "examples" / f"{name}.yaml"
+
+def test_there_are_examples():
+    assert {"lits.yaml", "msd.yaml", "dicom.yaml"} <= {path.name for path in EXAMPLES}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_valid_over_the_defaults(path):
     defaults = read_config(ROOT / "config" / "config.yaml")
     config = check(overlay(merged(defaults, read_config(path)), [path]))
     assert set(config["train"]) <= set(config["models"])

@@ -2,10 +2,12 @@
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from workflow.liverseg import machine
 from workflow.liverseg.gpu_slots import own_gpus
 from workflow.liverseg.machine import gpu_names_here, gpus_here
 
@@ -62,3 +64,46 @@ def test_visible_devices_are_counted(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert gpu_names_here() == names
     assert gpus_here() == len(names)
+
+
+@pytest.fixture
+def wsl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where nvidia-smi would be on a machine with WSL's device and no NVIDIA driver of Linux."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    (tmp_path / "dxg").touch()
+    monkeypatch.setattr(machine, "DRIVER", tmp_path / "none")
+    monkeypatch.setattr(machine, "WSL_DEVICE", tmp_path / "dxg")
+    monkeypatch.setattr(machine, "WSL_SMI", tmp_path / "nvidia-smi")
+    machine._gpus_of_wsl.cache_clear()
+    yield tmp_path / "nvidia-smi"
+    machine._gpus_of_wsl.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [
+        (
+            '[ "$1" = -L ] && printf "GPU 0: RTX 4090 (UUID: a)\\nGPU 1: RTX 4090 (UUID: b)\\n"',
+            "01",
+        ),
+        ('echo "Failed to initialize NVML: GPU access blocked"; exit 9', ""),
+    ],
+    ids=["two", "none that answers"],
+)
+def test_gpus_behind_windows_are_counted(wsl: Path, script: str, names: str) -> None:
+    wsl.write_text(f"#!/bin/sh\n{script}\n")
+    wsl.chmod(0o755)
+    assert gpu_names_here() == tuple(names)
+
+
+def test_windows_without_an_nvidia_driver_has_no_gpu(wsl: Path) -> None:
+    assert gpus_here() == 0
+    machine._gpus_of_wsl.cache_clear()
+    wsl.write_text("no program")
+    assert gpus_here() == 0
+
+
+def test_linux_own_driver_is_counted_without_asking_a_program(wsl: Path, tmp_path: Path) -> None:
+    for name in ("0000:01:00.0", "0000:02:00.0", "0000:03:00.0"):
+        (tmp_path / "none" / name).mkdir(parents=True)
+    assert gpu_names_here() == ("0", "1", "2")

@@ -1,11 +1,15 @@
 """Pairs are made by id; what cannot be a patient is refused with a reason."""
 
+import itertools
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.fault_cases import as_stranger
 from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.layouts import RESERVED_IDS
 from workflow.liverseg.patients import Cohort, read_cohort
 
 PHANTOMS = {"labelled": 3, "unlabelled": 1}
@@ -243,6 +247,34 @@ def test_line_that_cannot_be_a_patient_is_refused(tmp_path, line, name, code):
         tmp_path, "patient image split", line.replace("-", "", 1) if "-" in line else line
     )
     assert refusals(read(table)) == {name: code}
+
+
+@pytest.mark.parametrize("name", ["summary", "Summary"])
+def test_id_of_the_cohorts_own_results_is_refused_in_a_table_and_a_folder(tmp_path, name):
+    touch(tmp_path, "a.nii", f"many/{name}/ct.nii.gz", "many/p1/ct.nii.gz")
+    table = read(sheet(tmp_path, "patient image", f"{name} a.nii"))
+    assert refusals(table) == {name: "id_reserved"}
+    assert "another id" in table.refused[0].finding.remedy
+    folder = read(tmp_path / "many")
+    assert refusals(folder) == {name: "id_reserved"}
+    assert list(pairs(folder)) == ["p1"]
+
+
+def test_the_reserved_ids_are_those_that_the_rules_paths_collide_with():
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    text = re.sub(r"\{(\{|wildcards\.|patient\.)", "{", text).replace("}}", "}")
+    paths = [path.split("/") for path in re.findall(r'"(results/[^"]+)"', text)]
+    assert ["results", "scores", "{model}", "{patient}.json"] in paths
+    taken = set()
+    for place, own in itertools.product(paths, paths):
+        depth = next((at for at, part in enumerate(place) if "{patient}" in part), None)
+        if depth is None or "{patient}" in "".join(own) or len(own) <= depth:
+            continue
+        pattern = "/".join(map(re.escape, place[: depth + 1])).replace(r"\{patient\}", "(.+)")
+        pattern = re.sub(r"\\\{.+?\\\}", "[^/]+", pattern)
+        if found := re.fullmatch(pattern, "/".join(own[: depth + 1])):
+            taken.add(found[1])
+    assert taken == set(RESERVED_IDS)
 
 
 @pytest.mark.parametrize("ids", [("p1", "P1"), ("p1", "p01"), ("p1", "p1"), ("a-007", "A-7")])

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from workflow.liverseg import settings
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.settings import canonical, check, overlay, read_config, with_repeats
 
@@ -33,6 +35,23 @@ def test_defaults_are_filled_in_the_same_way_every_time(config: dict) -> None:
     first["models"]["unet3d"]["width"] = 1
     assert second == check(config)
     assert check(check(config)) == check(config)
+
+
+def test_each_schema_is_read_once(config: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    load = yaml.load
+    monkeypatch.setattr(yaml, "load", lambda text, Loader: read.append(text) or load(text, Loader))
+    settings._schemas.cache_clear()
+    settings._validator.cache_clear()
+    check(config)
+    schemas = (ROOT / "workflow/schemas").glob("*.schema.yaml")
+    assert sorted(read) == sorted(path.read_bytes() for path in schemas)
+
+
+def test_a_file_that_would_build_objects_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("a: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(LiversegError, match="correct the YAML"):
+        read_config(tmp_path / "c.yaml")
 
 
 @pytest.mark.parametrize(
@@ -105,9 +124,10 @@ def test_a_range_the_wrong_way_round_is_refused(section, key, value, words):
     [
         ([("tumour", [2]), ("liver", "positive")], "no voxel can be `tumour`"),
         ([("liver", [1]), ("Liver", [2])], "stands twice"),
+        ([("liver", [1]), ("Scene", [2])], "`Scene` is the name of the file .*another name"),
     ],
 )
-def test_regions_that_cannot_occur_are_refused(labels, words):
+def test_regions_that_cannot_be_are_refused(labels, words):
     config = read_config(ROOT / "config/config.yaml")
     config["labels"] = [{"name": name, "values": values} for name, values in labels]
     with pytest.raises(LiversegError, match=words):

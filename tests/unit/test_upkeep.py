@@ -10,7 +10,13 @@ import pytest
 from workflow.liverseg import upkeep
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import UNFINISHED, read_json
-from workflow.liverseg.upkeep import driver_ends, driver_starts, living_driver, remove_unfinished
+from workflow.liverseg.upkeep import (
+    driver_ends,
+    driver_starts,
+    living_driver,
+    own_record,
+    remove_unfinished,
+)
 
 
 def crashed(folder: Path) -> None:
@@ -61,16 +67,39 @@ def test_a_driver_is_found_by_its_folder_alone(tmp_path: Path) -> None:
 
 def test_a_record_of_another_machine_stands(tmp_path: Path) -> None:
     driver_starts(tmp_path)
-    record = tmp_path / upkeep.DRIVER_RECORD
+    record = own_record(tmp_path)
     record.write_text(json.dumps({**read_json(record), "host": "elsewhere"}))
     assert (living_driver(tmp_path) or "").endswith("on elsewhere")
 
 
 def test_a_dead_drivers_record_means_nothing(tmp_path: Path) -> None:
     driver_starts(tmp_path)
-    record = tmp_path / upkeep.DRIVER_RECORD
+    record = own_record(tmp_path)
     record.write_text(json.dumps({**read_json(record), "started": "not then"}))
     assert living_driver(tmp_path) is None
+
+
+def test_a_second_driver_is_told_of_the_first_and_leaves_its_record(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from workflow.liverseg.upkeep import driver_starts\n"
+        "driver_starts(Path(sys.argv[1])); print('up', flush=True); sys.stdin.read()"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with first:
+        assert first.stdout is not None
+        first.stdout.readline()
+        told = f"process {first.pid} on "
+        assert (driver_starts(tmp_path) or "").startswith(told)
+        driver_ends(tmp_path)
+        assert (living_driver(tmp_path) or "").startswith(told)
+        first.kill()
+    assert living_driver(tmp_path) is None
+    assert driver_starts(tmp_path) is None
 
 
 def test_only_unfinished_files_are_removed(tmp_path: Path) -> None:

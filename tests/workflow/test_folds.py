@@ -34,3 +34,6 @@ def test_labelled_patients_are_predicted_by_their_unseen_fold_new_ones_by_all(ho
         for patient in ("c1", "d1")
     }
     assert counts == {"c1": 1, "d1": 2}
+    planned = house.snakemake("--dry-run", "--", "results/models/tiny/README.md")
+    cards = [f"results/models/tiny/fold-{number}/model.json" for number in (0, 1)]
+    assert re.search(rf"rule write_model_card:\n    input: {', '.join(cards)},", planned.text)

@@ -26,6 +26,7 @@ COHORT_COLUMNS = [
     "label_digest",
 ]
 REJECTED_COLUMNS = ["patient", "code", "part", "found", "expected", "remedy"]
+SHOWN = 20  # rejections in the words of an error
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,8 @@ def _different_labels(others: Sequence[str]) -> Finding:
 def check_admission(admission: Admission, settings: Mapping[str, Any]) -> None:
     """Stop where nobody is admitted, or where the config allows fewer rejections.
 
-    `settings` is the config's `inspection`. LiversegError lists what was rejected and why.
+    `settings` is the config's `inspection`. LiversegError lists what was rejected and why: the
+    first of them, since the job's log holds `rejection_lines`.
     """
     rejected = admission.rejected["patient"].nunique()
     limit = settings["max_rejected"]
@@ -168,8 +170,14 @@ def check_admission(admission: Admission, settings: Mapping[str, Any]) -> None:
         reason = f"{rejected} patients were rejected; inspection.max_rejected is {limit}."
     else:
         return
-    rows = admission.rejected.to_dict("records")
-    lines = [f"  {r['patient']} ({r['part']}): {r['found']} — {r['remedy']}" for r in rows[:20]]
-    if len(rows) > 20:
-        lines.append(f"  … and {len(rows) - 20} more")
+    lines = rejection_lines(admission)
+    if len(lines) > SHOWN:
+        more = f"  … and {len(lines) - SHOWN} more: results/logs/admit_cohort/cohort.log"
+        lines = [*lines[:SHOWN], more]
     raise LiversegError("\n".join([reason, *lines]))
+
+
+def rejection_lines(admission: Admission) -> list[str]:
+    """A line a rejection: patient, part, what was found, remedy."""
+    rows = admission.rejected.to_dict("records")
+    return [f"  {r['patient']} ({r['part']}): {r['found']} — {r['remedy']}" for r in rows]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 POSITIVE = "positive"
+SCENE = "scene"  # scene.glb holds all regions together
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,18 @@ class LabelMap:
         return tuple(tuple(sorted(classes)) for classes in outer)
 
     def problems(self) -> list[str]:
-        """What makes these regions unusable: a name given twice, a class that can never occur."""
+        """What makes these regions unusable: a name twice or taken, a class that cannot occur."""
         lower = [name.lower() for name in self.names]
         found = [
             f"labels: the name `{name}` stands twice (upper and lower case are alike)"
             for name in self.names
             if lower.count(name.lower()) > 1
+        ]
+        found += [
+            f"labels: `{name}` is the name of the file that shows all regions together "
+            f"({SCENE}.glb); give the region another name"
+            for name in self.names
+            if name.lower() == SCENE
         ]
         for index, (name, values) in enumerate(self.entries):
             later = [others for _, others in self.entries[index + 1 :]]

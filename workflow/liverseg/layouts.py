@@ -18,6 +18,8 @@ from workflow.liverseg.findings import Finding, warn
 NIFTI = (".nii.gz", ".nii")
 OTHER_IMAGES = (".nrrd", ".nhdr", ".mha", ".mhd")
 IMAGES = NIFTI + OTHER_IMAGES
+# Where a patient's results would stand, a cohort's do: results/scores/{model}/summary.json.
+RESERVED_IDS = ("summary",)
 PATIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 LABEL_NAMES = ("label", "labels", "liver", "mask", "seg", "segmentation")
 DICOM_LABEL_NAMES = (*LABEL_NAMES, "rtstruct", "rtss", "rs")

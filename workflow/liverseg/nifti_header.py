@@ -101,7 +101,6 @@ MAX_VOXELS = 1_500_000_000
 # A quaternion in float32 gives angles near 180 degrees to the root of its precision, in radians.
 QUATERNION_PRECISION = 4e-4
 KNOWN_CODES = range(0, 6)
-UNITS_TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 
 
 ByteOrder = Literal["<", ">"]

@@ -23,6 +23,7 @@ from workflow.liverseg.layouts import (
     NIFTI,
     OTHER_IMAGES,
     PATIENT_ID,
+    RESERVED_IDS,
     Entry,
     asked_without_label,
     is_image,
@@ -198,7 +199,7 @@ def _from_entries(
     patients: list[Patient] = []
     clashes = _clashes([entry.patient for entry in entries])
     for entry in entries:
-        finding = clashes.get(entry.patient) or _cannot_open(entry)
+        finding = clashes.get(entry.patient) or _reserved(entry.patient) or _cannot_open(entry)
         if finding is None:
             patients.append(_patient(entry))
         else:
@@ -277,6 +278,19 @@ def _clashes(ids: list[str]) -> dict[str, Finding]:
                 remedy="give each patient an id of its own, or remove the double",
             )
     return clashes
+
+
+def _reserved(patient: str) -> Finding | None:
+    """Refuse an id that results of the whole cohort have; upper and lower case are alike."""
+    if patient.casefold() not in RESERVED_IDS:
+        return None
+    return reject(
+        "id_reserved",
+        "patient",
+        found=f"the id {patient!r}, under which the cohort's own results stand",
+        expected=f"any other id than {', '.join(RESERVED_IDS)}",
+        remedy="give the patient another id in a table; the file may keep its name",
+    )
 
 
 def _cannot_open(entry: Entry) -> Finding | None:

@@ -145,14 +145,9 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
 
 
-def name_below(path: Path, folder: str) -> tuple[str, ...]:
-    """Return the parts of `path` below the last `folder` in it, without the file's suffix.
-
-    `results/scores/unet/p1.json` below `scores` is `("unet", "p1")`.
-    """
-    parts = path.with_suffix("").parts
-    start = len(parts) - 1 - parts[::-1].index(folder)
-    return parts[start + 1 :]
+def model_and_patient(place: Path) -> tuple[str, str]:
+    """Return what `results/…/{model}/{patient}` is of; any name may be that of a patient."""
+    return place.parent.name, place.name
 
 
 def read_models(cards: Iterable[Path], histories: Iterable[Path]) -> list[Model]:
@@ -178,16 +173,15 @@ def read_cases(
     split: pd.DataFrame,
 ) -> list[Case]:
     """Gather what is known of every predicted patient, in the order of the predictions."""
-    scored = {name_below(path, "scores"): read_json(path) for path in scores}
-    meshed = {name_below(path.parent / "x", "meshes")[:-1]: read_json(path) for path in meshes}
+    scored = {model_and_patient(path.with_suffix("")): read_json(path) for path in scores}
+    meshed = {model_and_patient(path.parent): read_json(path) for path in meshes}
     splits = dict(zip(split["patient"], split["split"], strict=True))
     cases = []
     for path in predictions:
-        key = name_below(path, "predictions")[:-1]
-        *model, patient = key
+        model, patient = key = model_and_patient(path.parent)
         cases.append(
             Case(
-                model="/".join(model),
+                model=model,
                 patient=patient,
                 split=splits.get(patient, "predict"),
                 prediction=read_json(path),

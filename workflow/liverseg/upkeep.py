@@ -14,18 +14,25 @@ from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.files import UNFINISHED, write_json
 from workflow.liverseg.leases import living_elsewhere, started
 
-DRIVER_RECORD = Path(".snakemake/liverseg/driver.json")
+DRIVERS = Path(".snakemake/liverseg/drivers")  # a record each: with --nolock there may be several
 
 
-def driver_starts(directory: Path) -> None:
-    """Write down that this process drives the run in `directory`."""
+def driver_starts(directory: Path) -> str | None:
+    """Write down that this process drives the run in `directory`; say which other one does, too."""
+    other = next(_drivers_by_record(directory), None)
     host, pid = socket.gethostname(), os.getpid()
-    write_json(directory / DRIVER_RECORD, {"host": host, "pid": pid, "started": started(pid)})
+    write_json(own_record(directory), {"host": host, "pid": pid, "started": started(pid)})
+    return other
 
 
 def driver_ends(directory: Path) -> None:
-    """Take back what `driver_starts` wrote down."""
-    (directory / DRIVER_RECORD).unlink(missing_ok=True)
+    """Take back what `driver_starts` wrote down, and nobody else's record."""
+    own_record(directory).unlink(missing_ok=True)
+
+
+def own_record(directory: Path) -> Path:
+    """Where this process writes down that it is a driver."""
+    return directory / DRIVERS / f"{socket.gethostname()}-{os.getpid()}.json"
 
 
 def living_driver(directory: Path) -> str | None:
@@ -36,14 +43,15 @@ def living_driver(directory: Path) -> str | None:
     """
     if pid := next(_drivers_by_folder(directory.resolve()), None):
         return f"process {pid} on {socket.gethostname()}"
-    path = directory / DRIVER_RECORD
-    if not path.is_file():
-        return None
-    driver = json.loads(path.read_text())
-    here = driver["host"] == socket.gethostname()
-    if here and started(driver["pid"]) != driver["started"]:
-        return None
-    return f"process {driver['pid']} on {driver['host']}"
+    return next(_drivers_by_record(directory), None)
+
+
+def _drivers_by_record(directory: Path) -> Iterator[str]:
+    for path in sorted((directory / DRIVERS).glob("*.json")):
+        driver = json.loads(path.read_text())
+        here = driver["host"] == socket.gethostname()
+        if not here or started(driver["pid"]) == driver["started"]:
+            yield f"process {driver['pid']} on {driver['host']}"
 
 
 def _drivers_by_folder(directory: Path) -> Iterator[int]:
@@ -73,7 +81,7 @@ def resume(command: list[str], directory: Path) -> int:
         for lock in locks.iterdir():
             lock.unlink()
         print("unlocked the folder: the run that held it is gone")
-    driver_ends(directory)
+    shutil.rmtree(directory / DRIVERS, ignore_errors=True)
     program = command[0]
     if Path(program).name != program:  # a path is meant from here, not from the run's folder
         program = str(Path(program).absolute())
@@ -84,8 +92,8 @@ def _check_nobody_works(directory: Path) -> None:
     if driver := living_driver(directory):
         raise fault(
             found=f"a run is at work in this folder: {driver}",
-            remedy="wait for it or end it; if it runs on a machine that is gone, remove "
-            f"{DRIVER_RECORD}",
+            remedy="wait for it or end it; if it runs on a machine that is gone, remove its record "
+            f"in {DRIVERS}",
         )
     if holders := living_elsewhere(directory / ".snakemake/liverseg/leases"):
         jobs = ", ".join(f"{holder.slurm_job or holder.pid} on {holder.host}" for holder in holders)

@@ -135,7 +135,7 @@ rule summarise_cohort:
         runtime=5,
     params:
         code=code_digest("summarise_cohort"),
-        template=template_digest(),
+        template=template_digest("cohort.html.j2", "cohort.css", "page/page.css"),
     script:
         "../scripts/summarise_cohort.py"
 

@@ -1,14 +1,6 @@
 # In: the configuration and the patients. Out: what the rules of the intake ask about them.
 import json
-from hashlib import sha256
 from workflow.liverseg.manifest import read_manifest
-
-
-def template_digest():
-    """Digest of the page's template and style: another look makes the page again."""
-    folder = ROOT / "workflow/report"
-    parts = ("cohort.html.j2", "cohort.css", "page/page.css")
-    return sha256(b"".join((folder / part).read_bytes() for part in parts)).hexdigest()[:16]
 
 
 def inspection_summary():

@@ -3,6 +3,7 @@ import posixpath
 import re
 import sys
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
@@ -245,6 +246,16 @@ def every_summary(wildcards):
     return expand("results/scores/{model}/summary.json", model=models)
 
 
+def model_summary(wildcards):
+    """The summary of one model's scores; nothing where no predicted patient has a label."""
+    return [f"results/scores/{wildcards.model}/summary.json"] if scored() else []
+
+
+def model_score_table(wildcards):
+    """The table of one model's scores; nothing where no predicted patient has a label."""
+    return [f"results/scores/{wildcards.model}/summary.csv"] if scored() else []
+
+
 def every_inspection(wildcards):
     """Inspection records of all patients of the sheet, admitted or not."""
     if not PATIENTS and CONFIG["dataset"]:
@@ -316,6 +327,31 @@ def exported_models(wildcards):
     """Each trained model in the forms that other programs read."""
     forms = ("model.onnx", "bundle/configs/inference.json")
     return [path for name in forms for path in shown_models(name)]
+
+
+def model_records(wildcards):
+    """model.json of a trained model, or of each of its folds."""
+    return model_files(wildcards.model, "model.json")
+
+
+def described_models(wildcards):
+    """The card for readers of each model that is trained here; a released model has its own."""
+    return [] if RELEASED else [f"results/models/{model}/README.md" for model in TRAINED]
+
+
+def card_settings():
+    """What a model's card tells of the run; of the data's place only whether it is the demo."""
+    chosen = ("inspection", "split", "cross_validation", "filter", "scores")
+    told = {name: CONFIG[name] for name in chosen}
+    told["dataset"] = CONFIG["dataset"] and CONFIG["dataset"]["name"]
+    told["synthetic"] = CONFIG["patients"] == "demo"
+    return _settings.canonical(told, *told)
+
+
+def template_digest(*parts):
+    """Digest of templates and styles below workflow/report: another look makes the page again."""
+    files = [ROOT / "workflow/report" / part for part in parts]
+    return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
 def shown_models(name):

@@ -6,6 +6,7 @@ rule record_provenance:
     input:
         page="results/report/index.html",
         features="results/features.csv",
+        cards=described_models,
     output:
         crate="results/provenance/ro-crate-metadata.json",
         digests="results/provenance/digests.tsv",

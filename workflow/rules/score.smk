@@ -1,4 +1,5 @@
-# In: predicted masks and the users' labels. Out: scores of each patient, and of each model.
+# In: predicted masks and the users' labels. Out: scores of each patient and of each
+# model, and the model's card for readers, which tells them.
 
 
 rule score_patient:
@@ -72,3 +73,33 @@ rule compare_models:
         code=code_digest("compare_models"),
     script:
         "../scripts/compare_models.py"
+
+
+rule write_model_card:
+    """Describe a trained model for readers: Hugging Face's sections, CLAIM's items."""
+    input:
+        cards=model_records,
+        summary=model_summary,
+        table=model_score_table,
+    output:
+        readme=report(
+            "results/models/{model}/README.md",
+            caption="../report/captions/model_card.rst",
+            category="Training",
+            labels={"model": "{model}"},
+        ),
+    log:
+        "results/logs/write_model_card/{model}.log",
+    benchmark:
+        "results/benchmarks/write_model_card/{model}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=card_settings(),
+        code=code_digest("write_model_card"),
+        template=template_digest("model_card.md.j2"),
+    script:
+        "../scripts/write_model_card.py"

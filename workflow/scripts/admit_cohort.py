@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from workflow.liverseg.admission import Person, admit, check_admission
+from workflow.liverseg.admission import Person, admit, check_admission, rejection_lines
 from workflow.liverseg.files import read_json, write_table
 from workflow.liverseg.findings import Refusal, finding_from_json
 
@@ -23,6 +23,7 @@ def main(
         refused=[Refusal(r["patient"], finding_from_json(r)) for r in json.loads(refused)],
         people={name: Person(**values) for name, values in json.loads(people).items()},
     )
+    print("\n".join(rejection_lines(admission)))  # also where no table is written
     check_admission(admission, settings["inspection"])
     write_table(cohort, admission.cohort)
     write_table(rejected, admission.rejected)

@@ -13,4 +13,4 @@ def main(ct: Path, label: Path, patient: str, settings: dict) -> None:
 if __name__ == "__main__":
     from workflow.liverseg.jobs import run_job
 
-    run_job(snakemake, main)  # noqa: F821
+    run_job(snakemake, main)  # type: ignore[name-defined]  # noqa: F821

@@ -19,4 +19,4 @@ def main(crate: Path, digests: Path, settings: dict) -> None:
 if __name__ == "__main__":
     from workflow.liverseg.jobs import run_job
 
-    run_job(snakemake, main)  # noqa: F821
+    run_job(snakemake, main)  # type: ignore[name-defined]  # noqa: F821

@@ -29,4 +29,4 @@ def main(mask: Path, label: Path, scores: Path, patient: str, model: str, settin
 if __name__ == "__main__":
     from workflow.liverseg.jobs import run_job
 
-    run_job(snakemake, main)  # noqa: F821
+    run_job(snakemake, main)  # type: ignore[name-defined]  # noqa: F821

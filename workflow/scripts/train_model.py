@@ -1,6 +1,7 @@
 """Train one model on the chunks of the training patients."""
 
 from pathlib import Path
+from typing import Any
 
 from workflow.liverseg.jobs import terminal
 from workflow.liverseg.training_run import TrainingFiles, run_training
@@ -40,7 +41,12 @@ def main(
         history=history,
         events=Path(events, model + part),
     )
-    known = {"name": model, "settings": settings, "code": tuple(code), "resume_root": Path(resume)}
+    known: dict[str, Any] = {
+        "name": model,
+        "settings": settings,
+        "code": tuple(code),
+        "resume_root": Path(resume),
+    }
     if gpu > 1:
         train_together(files, processes=gpu, **known)
     else:
@@ -50,4 +56,4 @@ def main(
 if __name__ == "__main__":
     from workflow.liverseg.jobs import run_job
 
-    run_job(snakemake, main)  # noqa: F821
+    run_job(snakemake, main)  # type: ignore[name-defined]  # noqa: F821
