@@ -114,18 +114,30 @@ def write_records(root: Path, *, patients: int = 8, model: str = "unet") -> Sour
     names = [f"p{number:02d}" for number in range(1, patients + 1)]
     splits = ["train", "train", "train", "validation", "test", "test", "test", "predict"]
     split = [splits[index % len(splits)] for index in range(patients)]
+    # The first two, who train, are scans of one person.
+    persons = [names[0], *names[:1], *names[2:]]
     write_table(
         results / "split" / "split.tsv",
-        pd.DataFrame({"patient": names, "group": names, "split": split}),
+        pd.DataFrame({"patient": names, "group": persons, "split": split}),
     )
     write_table(
         results / "cohort" / "cohort.tsv",
         pd.DataFrame(
-            {"patient": names, "slices": [24] * patients, "status": ["admitted"] * patients}
+            {
+                "patient": names,
+                "group": persons,
+                "labelled": ["yes" if one != "predict" else "no" for one in split],
+                "split": "",
+                "voxel_digest": [f"{index:032x}" for index in range(patients)],
+                "slices": [24] * patients,
+                "status": ["admitted"] * patients,
+            }
         ),
     )
     refused = {"patient": "p99", "code": "truncated_gzip", "found": HOSTILE, "remedy": "copy again"}
-    write_table(results / "cohort" / "rejected.tsv", pd.DataFrame([refused]))
+    double = {"patient": "p98", "code": "duplicate_scan", "found": "as p01", "remedy": "take out"}
+    write_table(results / "cohort" / "rejected.tsv", pd.DataFrame([refused, double]))
+    (results / "cohort" / "index.html").write_text("<title>Inspection of the cohort</title>")
     inspections = []
     for name in names:
         inspections.append(results / "cohort" / "inspection" / f"{name}.json")

@@ -315,3 +315,25 @@ def test_a_missing_data_file_is_named(browser: WebDriver, page: Path) -> None:
         )
     finally:
         hidden.rename(scan)
+
+
+def test_the_leakage_check_stands_on_the_page(opened: WebDriver) -> None:
+    rows = opened.find_elements(By.CSS_SELECTOR, "#leakage tr")
+    found = dict(row.text.rsplit(" ", 1) for row in rows)
+    assert found == {
+        "Scans in train, validation and test": "14",
+        "Persons whose they are": "13",
+        "Persons with several scans, kept together": "1",
+        "Scans refused as the double of another": "1",
+        "Persons in two splits": "0",
+    }
+    light = opened.find_element(By.CSS_SELECTOR, "#cohort .light")
+    assert "green" in light.get_attribute("class")
+
+
+def test_the_page_of_the_inspection_is_a_click_away(opened: WebDriver) -> None:
+    link = opened.find_element(By.CSS_SELECTOR, "#cohort a[href$='cohort/index.html']")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", link)
+    link.click()
+    WebDriverWait(opened, 30).until(lambda here: "report/" not in here.current_url)
+    assert opened.title == "Inspection of the cohort"

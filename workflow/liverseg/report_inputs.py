@@ -117,6 +117,7 @@ class Run:
     summaries: Mapping[str, Record]
     savings: ChunkSavings
     steps: Sequence[Step]
+    inspection_page: bool = False
 
 
 def read_run(sources: Sources) -> Run:
@@ -137,6 +138,8 @@ def read_run(sources: Sources) -> Run:
         summaries={path.parent.name: read_json(path) for path in sources.summaries},
         savings=read_savings(sources.chunks, sources.filtered),
         steps=read_steps(sources.benchmarks, STEPS),
+        # Looked for where it stands: `snakemake inspect` makes it, a run to the page does not.
+        inspection_page=sources.cohort.with_name("index.html").exists(),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from workflow.liverseg import report_charts as charts
+from workflow.liverseg.leakage import check_leakage
 from workflow.liverseg.report_cards import (
     METRICS,
     card,
@@ -49,6 +50,8 @@ def render(run: Run, settings: Mapping[str, Any]) -> str:
             "training": [training(model) for model in run.models],
             "split_chart": split_chart(run.split),
             "splits": split_lists(run.split),
+            "leakage": check_leakage(run.cohort, run.rejected, run.split),
+            "inspection_page": run.inspection_page,
             "cohort_charts": cohort_charts(run),
             "cohort": run.cohort,
             "rejected": run.rejected.to_dict("records"),
