@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-from workflow.liverseg.images import read_image
+import numpy as np
+
+from workflow.liverseg.images import Image, read_image
+from workflow.liverseg.intake import read_masks
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.report_cases import encode_case, reference_on
+from workflow.liverseg.report_cases import encode_case
 from workflow.liverseg.report_payload import read_payload, write_payload
 from workflow.liverseg.report_scans import ViewGrid
 
@@ -24,9 +27,15 @@ def main(
 ) -> None:
     """Write the data file `cases/{model}/{patient}.js`; `label` is empty where there is none."""
     labels = LabelMap.from_settings(settings["labels"])
+    reference: np.ndarray | None = None
+    if isinstance(label, Path):
+        classes, reference, affine = read_masks(mask, label, labels, patient)
+        predicted = Image(classes, affine)
+    else:
+        predicted = read_image(mask, dtype=None)
     content = encode_case(
-        read_image(mask, dtype=None),
-        reference_on(mask, label, labels) if isinstance(label, Path) else None,
+        predicted,
+        reference,
         grid=ViewGrid.from_json(read_payload(scan)),
         labels=labels,
         surfaces=meshes,
