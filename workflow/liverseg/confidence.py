@@ -132,7 +132,8 @@ def _mixed_part(hu: np.ndarray, mask: np.ndarray, spacing_mm: np.ndarray) -> flo
     hu, mask = hu[box], mask[box]
     sides = [max(1, round(BLOCK_MM / step)) for step in spacing_mm]
     starts = [range(0, n, side) for n, side in zip(mask.shape, sides, strict=True)]
-    sums, counts = [], []
+    sums: list[np.ndarray] = []
+    counts: list[np.ndarray] = []
     for k in starts[2]:  # block by block, to take no memory
         inside = mask[:, :, k : k + sides[2]] > 0
         values = np.where(inside, hu[:, :, k : k + sides[2]], 0)
