@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from workflow.liverseg.images import Image, read_image
 from workflow.liverseg.intake import read_masks
 from workflow.liverseg.labels import LabelMap
@@ -27,14 +25,13 @@ def main(
 ) -> None:
     """Write the data file `cases/{model}/{patient}.js`; `label` is empty where there is none."""
     labels = LabelMap.from_settings(settings["labels"])
-    reference: np.ndarray | None = None
     if isinstance(label, Path):
         classes, reference, affine = read_masks(mask, label, labels, patient)
-        predicted = Image(classes, affine)
     else:
-        predicted = read_image(mask, dtype=None)
+        image = read_image(mask, dtype=None)
+        classes, reference, affine = image.data, None, image.affine
     content = encode_case(
-        predicted,
+        Image(classes, affine),
         reference,
         grid=ViewGrid.from_json(read_payload(scan)),
         labels=labels,
