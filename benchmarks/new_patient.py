@@ -1,11 +1,12 @@
 """From one new CT of 512×512×300 to its page: seconds, and which rule they go to.
 
     python benchmarks/new_patient.py --model results/models/laptop
-    python benchmarks/new_patient.py    # trains that model on phantoms first, some minutes
+    python benchmarks/new_patient.py    # trains that model on phantoms first, a quarter of an hour
 
 The CT is the phantom of benchmarks/prediction.py, or one of your own (--ct). What is timed is the
 README's command for new patients, in a directory of its own, nothing kept from earlier runs; rules
-run side by side where cores allow, so that their seconds add up to more than passes.
+run side by side where cores allow, so that their seconds add up to more than passes. The mask
+counts: one in shreds, of a model hardly trained, takes twice as long to make surfaces of and draw.
 """
 
 import argparse
