@@ -5,6 +5,7 @@ can be made from them; the records hold what the steps write.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from PIL import Image as Picture
 from workflow.liverseg.files import write_json, write_table
 from workflow.liverseg.images import write_image
 from workflow.liverseg.report_inputs import Sources
-from workflow.scripts import build_report, encode_case, encode_scan
+from workflow.liverseg.scores import score_region
+from workflow.scripts import (
+    build_report,
+    compare_models,
+    encode_case,
+    encode_scan,
+    summarise_scores,
+)
 
 SHAPE = (48, 40, 24)
 SPACING_MM = (5.0, 5.0, 7.0)
@@ -27,6 +35,7 @@ VIEWER: dict[str, Any] = {
 SETTINGS: dict[str, Any] = {
     "report": {"title": "Liver segmentation", "viewer": VIEWER},
     "labels": [{"name": "liver", "values": "positive"}],
+    "scores": {"bootstrap_samples": 200, "confidence": 0.95, "seed": 0},
 }
 
 
@@ -70,7 +79,51 @@ def write_ball(path: Path, radii_mm: tuple[float, float, float]) -> None:
 
 def write_page(root: Path, *, patients: int = 8) -> Path:
     """Write records and make the page and all its data files; returns the page."""
-    sources = write_records(root, patients=patients)
+    return _write_page(root, write_records(root, patients=patients))
+
+
+def write_comparing_page(root: Path, *, patients: int = 32) -> Path:
+    """The same of two models, whose `unet` is the better one in each patient.
+
+    Where both masks of `p05` are empty, and nothing is predicted of `p06`.
+    """
+    one = write_records(root, patients=patients, model="plain")
+    two = write_records(root, patients=patients, model="unet")
+    for path in one.scores:
+        record = json.loads(path.read_text())
+        record["regions"] = {"liver": scores_of(record["regions"]["liver"]["dice"] - 0.03, 1400.0)}
+        write_json(path, record)
+    scores = [*one.scores, *two.scores]
+    for path in scores:
+        if path.stem in ("p05", "p06"):
+            record = json.loads(path.read_text())
+            record["regions"] = {"liver": empty_scores(reference=path.stem == "p06")}
+            write_json(path, record)
+    for sources in (one, two):
+        summary = sources.summaries[0]
+        summarise_scores.main(
+            list(sources.scores),
+            summary.with_suffix(".csv"),
+            summary,
+            summary.parent.name,
+            SETTINGS,
+        )
+    comparison = root / "results/scores/comparison.json"
+    compare_models.main(scores, comparison, SETTINGS | {"repeated": {"any": ["plain", "unet"]}})
+    parts = ("cards", "histories", "predictions", "scores", "summaries", "meshes")
+    both = {name: [*getattr(one, name), *getattr(two, name)] for name in parts}
+    return _write_page(root, replace(one, comparison=[comparison], **both))
+
+
+def empty_scores(*, reference: bool) -> dict[str, float | None]:
+    """What score_patient writes where nothing is predicted, with or without a reference."""
+    liver = np.full((4, 4, 4), reference)
+    return score_region(
+        np.zeros_like(liver), liver, spacing_mm=(1, 1, 1), voxel_ml=1.0, tolerance_mm=1.0
+    )
+
+
+def _write_page(root: Path, sources: Sources) -> Path:
     results = root / "results"
     report = results / "report"
     for path in sources.predictions:
@@ -114,18 +167,30 @@ def write_records(root: Path, *, patients: int = 8, model: str = "unet") -> Sour
     names = [f"p{number:02d}" for number in range(1, patients + 1)]
     splits = ["train", "train", "train", "validation", "test", "test", "test", "predict"]
     split = [splits[index % len(splits)] for index in range(patients)]
+    # The first two, who train, are scans of one person.
+    persons = [names[0], *names[:1], *names[2:]]
     write_table(
         results / "split" / "split.tsv",
-        pd.DataFrame({"patient": names, "group": names, "split": split}),
+        pd.DataFrame({"patient": names, "group": persons, "split": split}),
     )
     write_table(
         results / "cohort" / "cohort.tsv",
         pd.DataFrame(
-            {"patient": names, "slices": [24] * patients, "status": ["admitted"] * patients}
+            {
+                "patient": names,
+                "group": persons,
+                "labelled": ["yes" if one != "predict" else "no" for one in split],
+                "split": "",
+                "voxel_digest": [f"{index:032x}" for index in range(patients)],
+                "slices": [24] * patients,
+                "status": ["admitted"] * patients,
+            }
         ),
     )
     refused = {"patient": "p99", "code": "truncated_gzip", "found": HOSTILE, "remedy": "copy again"}
-    write_table(results / "cohort" / "rejected.tsv", pd.DataFrame([refused]))
+    double = {"patient": "p98", "code": "duplicate_scan", "found": "as p01", "remedy": "take out"}
+    write_table(results / "cohort" / "rejected.tsv", pd.DataFrame([refused, double]))
+    (results / "cohort" / "index.html").write_text("<title>Inspection of the cohort</title>")
     inspections = []
     for name in names:
         inspections.append(results / "cohort" / "inspection" / f"{name}.json")

@@ -9,5 +9,5 @@ from workflow.scripts.correct_spacing import main
 
 def test_image_has_the_spacing_of_the_table(tmp_path):
     source = write(tmp_path / "ct.nii", nifti(body(), np.eye(4)))
-    main(source, tmp_path / "out/ct.nii.gz", "ct", "[0.5, 0.5, 2.5]")
+    main(source, source, tmp_path / "out/ct.nii.gz", "ct", "[0.5, 0.5, 2.5]")
     assert read_image(tmp_path / "out/ct.nii.gz").spacing_mm == (0.5, 0.5, 2.5)

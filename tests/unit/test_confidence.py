@@ -1,15 +1,20 @@
 """Confidence: green for a sound prediction, and a reason for every way to damage it."""
 
+import functools
+
 import numpy as np
 import pytest
 import yaml
+from scipy import ndimage
 
 from tests.unit.test_grids import ORIENTATIONS, scanner_affine
 from tests.unit.test_volumes import as_scanned
 from workflow.liverseg.cleanup import clean_up
 from workflow.liverseg.confidence import gather, judge
+from workflow.liverseg.phantoms import make_phantom
 from workflow.liverseg.prediction import Agreement
 from workflow.liverseg.settings import SCHEMAS
+from workflow.liverseg.voxels import voxel_ml
 
 LIMITS = yaml.safe_load((SCHEMAS.parents[1] / "config/config.yaml").read_text(encoding="utf-8"))[
     "prediction"
@@ -114,3 +119,66 @@ def test_disagreement_and_doubt_light_up():
     assert light_of(mask, agreement=(0.99, 0.5)) == ("red", {"agreement"})
     assert light_of(mask, expected_dice=0.85) == ("yellow", {"expected_dice"})
     assert light_of(mask, expected_dice=0.5) == ("red", {"expected_dice"})
+
+
+@functools.cache
+def phantom(number):
+    """CT, mask and affine of a demo phantom, with organs of their own densities around it."""
+    settings = yaml.safe_load((SCHEMAS.parents[1] / "config/config.yaml").read_text())["phantoms"]
+    made = make_phantom(f"phantom-{number:02}", settings | {"damaged": []})
+    return made.hu, (made.label > 0).astype(np.uint8), made.affine
+
+
+def phantom_light(number, mask):
+    hu, _, affine = phantom(number)
+    mask = np.asfortranarray(mask, dtype=np.uint8)
+    probability = np.where(mask > 0, 250, 5).astype(np.uint8)[..., None]
+    clean = clean_up(mask, probability, voxel_ml(affine), KEEP_LARGEST)
+    facts = {"clean": clean, "agreement": Agreement((), ()), "expected_dice": 0.97}
+    light, checks = judge(gather(hu, mask, affine, **facts), LIMITS)
+    return light, {check.name for check in checks if check.light != "green"}
+
+
+# With contrast; without it a liver is as dense as its neighbours, and a spill may go unseen.
+PHANTOMS = (2, 5, 8)
+
+
+@pytest.mark.parametrize("number", PHANTOMS)
+def test_the_reference_of_a_phantom_is_green(number):
+    assert phantom_light(number, phantom(number)[1]) == ("green", set())
+
+
+@pytest.mark.parametrize("number", PHANTOMS)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_mask_shifted_by_30_mm_lights_up(number, axis, sign):
+    _, mask, affine = phantom(number)
+    voxels = round(30 / np.linalg.norm(affine[:3, axis])) * sign
+    moved = ndimage.shift(mask, [voxels * (other == axis) for other in range(3)], order=0)
+    light, reasons = phantom_light(number, moved)
+    assert light != "green"
+    assert reasons & {"foreign_part", "mixed_part"}
+
+
+@pytest.mark.parametrize("number", PHANTOMS)
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("side", [0, 1])
+def test_half_a_mask_is_red_however_it_was_cut(number, axis, side):
+    mask = phantom(number)[1].copy()
+    middle = int(np.median(np.argwhere(mask)[:, axis]))
+    gone = [slice(None)] * 3
+    gone[axis] = slice(0, middle) if side else slice(middle, None)
+    mask[tuple(gone)] = 0
+    light, reasons = phantom_light(number, mask)
+    assert light == "red"
+    assert "slice_jump" in reasons
+
+
+@pytest.mark.parametrize("number", PHANTOMS)
+def test_a_mask_that_spilled_into_its_neighbours_lights_up(number):
+    hu, mask, affine = phantom(number)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    near = ndimage.distance_transform_edt(mask == 0, sampling=spacing) <= 40
+    light, reasons = phantom_light(number, (mask > 0) | (near & (hu > -20) & (hu < 200)))
+    assert light != "green"
+    assert "mixed_part" in reasons

@@ -89,17 +89,36 @@ def turned(mask: np.ndarray, affine: np.ndarray, order, flips) -> tuple[np.ndarr
     return voxels, affine @ matrix
 
 
-def test_all_48_orientations_give_one_surface_in_one_place():
-    _, mask, affine = ellipsoid((14, 10, 7), (1.0, 1.2, 1.4), "hard")
-    mask[:, :6, :] = False  # no symmetry left
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.2, 1.4), (0.8, 0.8, 5.0), (2.0, 2.0, 5.0)])
+@pytest.mark.parametrize("kind", ["soft", "hard"])
+def test_all_48_orientations_give_one_surface_in_one_place(spacing_mm, kind: str):
+    probability, mask, affine = ellipsoid((24, 16, 20), spacing_mm, kind)
+    away = mask.shape[1] // 3
+    mask[:, :away, :] = False  # no symmetry left
+    probability[:, :away, :] = np.minimum(probability[:, :away, :], 0.4 * (kind == "soft"))
     affine[:3, 3] = -120.0, 40.0, 900.0
     centre = to_lps(np.argwhere(mask).mean(axis=0)[None], affine)[0]
     for order in itertools.permutations(range(3)):
         for flips in itertools.product((False, True), repeat=3):
             voxels, own_affine = turned(mask, affine, order, flips)
-            surface = extract_surface(voxels.astype(np.float32), voxels, own_affine, **SMOOTH)
+            soft = turned(probability, affine, order, flips)[0]
+            surface = extract_surface(soft, voxels, own_affine, **SMOOTH)
             assert volume_ml(surface) > 0, "triangles face inwards"
             assert np.linalg.norm(centre_of_gravity_mm(surface) - centre) < 0.1
+
+
+def test_a_slanted_shape_in_thick_slices_keeps_its_centre_and_its_place():
+    # A wedge that leans over: interpolating between its few slices weighs one side more.
+    mask = np.zeros((60, 40, 12), dtype=bool)
+    for k in range(2, 10):
+        mask[6 + 3 * k : 50 - (k - 2) ** 2 // 4, 8 : 34 - 2 * k, k] = True
+    affine = np.diag([2.0, 2.0, 6.0, 1.0])
+    surface = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
+    reduced = reduce_surface(surface, triangles=4000, deviation_mm=None)
+    centre = to_lps(np.argwhere(mask).mean(axis=0)[None], affine)[0]
+    for one in (surface, reduced):
+        assert np.linalg.norm(centre_of_gravity_mm(one) - centre) < 0.1
+        assert deviation_from_mask(one, mask, affine)["within_half_voxel"] > 0.95
 
 
 def test_a_surface_is_in_lps_millimetres():
@@ -117,11 +136,13 @@ def test_the_probability_moves_the_surface_within_the_voxel():
     steep[3:9, 3:9, 3:9] = 1.0
     steep[8, 3:9, 3:9] = 0.6
     steep[2, 3:9, 3:9] = 0.4
-    surface = extract_surface(steep, steep >= 0.5, np.eye(4), iterations=0, pass_band=0.1)
-    flat = extract_surface(
-        (steep >= 0.5).astype(np.float32), steep >= 0.5, np.eye(4), iterations=0, pass_band=0.1
-    )
-    assert centre_of_gravity_mm(surface)[0] > centre_of_gravity_mm(flat)[0] + 0.2  # L is -R
+    # Voxels so small that the centre of gravity stays as near to the mask's as it has to.
+    affine = np.diag([0.25, 0.25, 0.25, 1.0])
+    mask, rough = steep >= 0.5, {"iterations": 0, "pass_band": 0.1}
+    surface = extract_surface(steep, mask, affine, **rough)
+    flat = extract_surface(mask.astype(np.float32), mask, affine, **rough)
+    moved = centre_of_gravity_mm(surface)[0] - centre_of_gravity_mm(flat)[0]  # L is -R
+    assert moved > 0.2 * 0.25
 
 
 def test_what_clean_up_took_away_has_no_surface():

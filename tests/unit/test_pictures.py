@@ -105,6 +105,18 @@ def test_the_table_is_cut_away():
     assert crop_to_body(known).hu.shape[0] <= 40
 
 
+def test_air_is_cut_away_with_a_margin_however_fine_the_pixels():
+    x, y, _ = np.indices((160, 120, 14))
+    inside = ((x - 90) / 50) ** 2 + ((y - 60) / 40) ** 2 < 1  # from 41 to 139, and from 21 to 99
+    hu = np.where(inside, 40.0, -1000.0).astype(np.float32)
+    shown = crop_to_body(Patient(hu, {"liver": inside}, (0.7, 0.7, 1.0)))
+    assert shown.regions["liver"].sum() == inside.sum()
+    columns, rows, slices = shown.hu.shape
+    assert 99 + 2 * 4 <= columns <= 99 + 2 * 8
+    assert 79 + 2 * 4 <= rows <= 79 + 2 * 8
+    assert slices == 14
+
+
 def test_a_projection_has_cubic_voxels_and_the_region_alone():
     _, inner = projection_volumes(body())
     assert inner.shape == (40, 32, 30)
@@ -166,8 +178,9 @@ def test_without_opengl_the_views_are_computed(monkeypatch, capfd):
 def test_pictures_of_nothing_say_so(tmp_path: Path):
     known = body()
     nothing = Patient(known.hu, {"liver": np.zeros_like(known.regions["liver"])}, known.spacing_mm)
-    shown = draw_without_opengl(Scene(projection_volumes(nothing)[1], ()))
-    draw_projection(tmp_path / "projection.png", nothing, shown)
+    body_shown, inner = projection_volumes(nothing)
+    shown = draw_without_opengl(Scene(inner, ()))
+    draw_projection(tmp_path / "projection.png", nothing, body_shown, shown)
     draw_surface(tmp_path / "surface.png", shown, parts={})
     assert Image.open(tmp_path / "projection.png").size[0] > 500
     assert np.asarray(Image.open(tmp_path / "surface.png").convert("L")).min() < 128, "the words"

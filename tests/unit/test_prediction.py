@@ -68,11 +68,22 @@ def test_streamed_prediction_equals_the_steps_one_by_one():
     volume = prepare(image, None, RESAMPLED)
     plan = plan_windows(volume.image.shape, (16, 16, 8), 0.5)
     whole = volume.image.astype(np.float32)
-    blend = Blend(lambda a, b: whole[:, :, a:b], whole.shape, plan, [bright], n_classes=1)
+    blend = Blend(
+        lambda a, b: whole[:, :, a:b], whole.shape, plan, [bright], n_classes=1, tissue=0.2
+    )
     route = plan_route(image.data.shape, image.affine, RESAMPLED)
     expected = restore(blend.slices(0, whole.shape[2])[0], route)[0]
     found = predict(image.data, image.affine, network(RESAMPLED)).probability[..., 0]
     np.testing.assert_allclose(found, expected * 255, atol=1)
+
+
+@pytest.mark.parametrize("window_hu", [[-200, 250], [-1000, 1000], [-400, 600]])
+def test_lung_is_skipped_and_a_fat_liver_is_not_whatever_the_window(window_hu):
+    settings = KEEP | {"window_hu": window_hu}
+    for density, skipped in ((-500, True), (-20, False)):
+        hu = np.full((16, 16, 16), density, np.int16)
+        tally = predict(hu, np.eye(4), network(settings), crop_to_body=False).tally
+        assert (tally.run == 0, tally.skipped > 0) == (skipped, skipped)
 
 
 def test_soft_edges_come_back_between_voxels():

@@ -8,10 +8,12 @@ from xml.etree import ElementTree
 import pytest
 
 from workflow.liverseg.report_charts import (
+    Interval,
     Point,
     Series,
     bland_altman,
     histogram,
+    interval_chart,
     line_chart,
     shares,
     strip_chart,
@@ -59,3 +61,14 @@ def test_a_chart_without_values_says_so() -> None:
     assert "nothing to show" in strip_chart(
         {"a": [Point(0, math.nan, "x")]}, y_label="y", title="t"
     )
+
+
+def test_an_interval_of_one_patient_is_a_dot_and_of_none_is_left_out() -> None:
+    lines = [
+        Interval("one", 1.0, math.nan, math.nan, "lone"),
+        Interval("none", math.nan, math.nan, math.nan, "nobody"),
+    ]
+    drawn = interval_chart(lines, x_label="mm", title="t")
+    assert drawn.count("<circle") == 1 and "<polyline" not in drawn
+    assert "nobody" not in drawn
+    assert "nothing to show" in interval_chart(lines[1:], x_label="mm", title="t")

@@ -66,24 +66,53 @@ def test_shifted_planes_are_the_shift_apart(axis: int, spacing: tuple[float, flo
     assert surfaces.predicted_distances_mm.max() == pytest.approx(spacing[axis], rel=1e-6)
 
 
+def box_area_mm2(sides: tuple[int, int, int], spacing=(1.0, 1.0, 1.0)) -> float:
+    """Area by hand of a box of `sides` voxels, as elements at the voxels' corners have it.
+
+    A corner on a face stands for a voxel's face; one on an edge for the plane through the middles
+    of the two faces there; one of the box's eight for the triangle that cuts it off.
+    """
+    total = 0.0
+    for axis in range(3):
+        a, b = (other for other in range(3) if other != axis)
+        total += 2 * (sides[a] - 1) * (sides[b] - 1) * spacing[a] * spacing[b]
+        bevel = np.hypot(spacing[a], spacing[b]) / 2
+        total += 4 * (sides[axis] - 1) * spacing[axis] * bevel
+    x, y, z = spacing
+    return total + 8 * np.sqrt((x * y) ** 2 + (y * z) ** 2 + (z * x) ** 2) / 8
+
+
+# Elements of 24 × 24 voxels' face: 23² on it, 4 · 23 on its edges, 4 at its corners.
+FACE_MM2 = 23**2 + 4 * 23 * np.sqrt(0.5) + 4 * np.sqrt(3) / 8
+
+
 def test_nsd_counts_what_lies_within_the_tolerance():
     first, second = box((0, 0, 0), (24, 24, 10)), box((0, 0, 0), (24, 24, 12))
     near = score(first, second, tolerance=2.0)
     far = score(first, second, tolerance=1.9)
-    assert near["nsd"] == pytest.approx(1.0)
-    # Of 2112 and 2304 mm² both faces of 24² are out, but for the rim of the inner one, which is
-    # near the outer one's sides: 24² - 20.2².
-    by_hand = (2112 + 2304 - 2 * 24**2 + (24**2 - 20.2**2)) / (2112 + 2304)
-    assert far["nsd"] == pytest.approx(by_hand, abs=0.03)
+    assert near["nsd"] == 1.0
+    # Both ends are out: the outer one whole, the inner one but for what is within 1.9 mm of the
+    # outer box's sides, which leaves its 21² elements in the middle.
+    total = box_area_mm2((24, 24, 10)) + box_area_mm2((24, 24, 12))
+    assert far["nsd"] == pytest.approx(1 - (21**2 + FACE_MM2) / total, rel=1e-6)
 
 
-def test_surface_area_of_a_box_is_that_of_its_faces():
-    # The elements run between voxel centres, and cut edges and corners a little.
-    mask = box((2, 2, 2), (22, 22, 22))
-    surfaces = measure_surfaces(mask, mask, spacing_mm=(1.0, 1.0, 2.0))
+def test_distances_of_parallel_planes_worked_out_by_hand():
+    scores = score(box((0, 0, 0), (24, 24, 10)), box((0, 0, 0), (24, 24, 11)))
+    # The ends are 1 mm apart; the inner one's rim lies on the outer one's sides.
+    total = box_area_mm2((24, 24, 10)) + box_area_mm2((24, 24, 11))
+    expected = (23**2 + FACE_MM2) / total
+    assert scores["mean_surface_distance_mm"] == pytest.approx(expected, rel=1e-6)
+    assert scores["hd95_mm"] == pytest.approx(1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 2.0), (0.7, 0.8, 5.0)])
+def test_surface_area_of_a_box_is_that_of_its_elements(spacing: tuple[float, float, float]):
+    mask = box((2, 2, 2), (22, 20, 18))
+    surfaces = measure_surfaces(mask, mask, spacing_mm=spacing)
     assert surfaces is not None
-    faces = 2 * 20 * 20 + 4 * 20 * 40
-    assert surfaces.predicted_areas_mm2.sum() == pytest.approx(faces, rel=0.05)
+    expected = box_area_mm2((20, 18, 16), spacing)
+    assert surfaces.predicted_areas_mm2.sum() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("voxel_mm", [1.0, 0.5])
@@ -91,11 +120,16 @@ def test_spheres_of_two_radii_are_their_difference_apart_but_for_part_of_a_voxel
     size = int(44 / voxel_mm)
     grid = (np.indices((size, size, size)) - (size - 1) / 2) * voxel_mm
     radius = np.sqrt((grid**2).sum(axis=0))
-    scores = score(radius < 20, radius < 17, (voxel_mm,) * 3, tolerance=2.0)
-    assert scores["mean_surface_distance_mm"] == pytest.approx(3.0, abs=0.6 * voxel_mm)
-    assert scores["hd95_mm"] == pytest.approx(3.0, abs=0.6 * voxel_mm)
-    assert scores["nsd"] < 0.1
-    assert scores["dice"] == pytest.approx(2 * 17**3 / (17**3 + 20**3), abs=0.005)
+    large, small = radius < 20, radius < 17
+    scores = score(large, small, (voxel_mm,) * 3, tolerance=2.0)
+    # Elements on the corners of voxels: the mean of oblique surfaces is half a voxel too small.
+    short = 3.0 - scores["mean_surface_distance_mm"]
+    assert 0.4 * voxel_mm < short < 0.6 * voxel_mm
+    assert scores["hd95_mm"] == pytest.approx(3.0, abs=0.05 * voxel_mm)
+    assert scores["nsd"] < 0.1 * voxel_mm
+    counted = 2 * small.sum() / (small.sum() + large.sum())
+    assert scores["dice"] == pytest.approx(counted, rel=1e-12)
+    assert scores["dice"] == pytest.approx(2 * 17**3 / (17**3 + 20**3), abs=0.002)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +207,10 @@ def test_surface_distances_agree_with_a_search_tree(seed: int):
     first, second = elements(predicted, spacing), elements(reference, spacing)
     to_second, to_first = cKDTree(second).query(first)[0], cKDTree(first).query(second)[0]
     np.testing.assert_allclose(
-        np.sort(surfaces.predicted_distances_mm), np.sort(to_second), atol=1e-5
+        np.sort(surfaces.predicted_distances_mm), np.sort(to_second), rtol=1e-6, atol=1e-6
     )
     np.testing.assert_allclose(
-        np.sort(surfaces.reference_distances_mm), np.sort(to_first), atol=1e-5
+        np.sort(surfaces.reference_distances_mm), np.sort(to_first), rtol=1e-6, atol=1e-6
     )
     scores = distance_scores(surfaces, tolerance_mm=1.5)
     areas = (surfaces.predicted_areas_mm2, surfaces.reference_areas_mm2)

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from tests.dicom_files import write_enhanced
 from workflow.liverseg.dicom_seg import write_dicom_seg
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.segmentations import coded, write_seg_nrrd
@@ -209,3 +210,64 @@ def test_no_warning_quotes_a_patients_name(tmp_path: Path, capfd, recwarn):
     printed = capfd.readouterr()
     assert "JANE" not in printed.out + printed.err
     assert not any("JANE" in str(warning.message) for warning in recwarn)
+
+
+def enhanced_ct(folder: Path, *, frames: int = 6, **changed: object) -> Path:
+    """The same CT as one multi-frame object, its frames from the top down."""
+    path = write_enhanced(
+        folder / "enhanced.dcm",
+        np.zeros((14, 12, frames), np.int16),
+        origin=ORIGIN_LPS,
+        step_mm=2.5,
+    )
+    image = pydicom.dcmread(path)
+    image.StudyInstanceUID, image.FrameOfReferenceUID = generate_uid(), generate_uid()
+    measures = image.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.PixelSpacing, measures.SliceThickness = [SPACING_MM[1], SPACING_MM[0]], 2.5
+    for name, value in changed.items():
+        setattr(image, name, value)
+    image.save_as(path)
+    return path
+
+
+def test_an_enhanced_ct_gets_a_seg_of_its_frames(tmp_path: Path):
+    liver, affine = grid()
+    source = enhanced_ct(tmp_path)
+    path = tmp_path / "out" / "mask.seg.dcm"
+    write_dicom_seg(path, {"liver": liver}, affine, [source], model="unet", patient="p")
+    np.testing.assert_array_equal(seg_masks(path)["liver"], liver)
+    seg, image = pydicom.dcmread(path), pydicom.dcmread(source)
+    assert seg.FrameOfReferenceUID == image.FrameOfReferenceUID
+    referenced = seg.ReferencedSeriesSequence[0]
+    assert referenced.SeriesInstanceUID == image.SeriesInstanceUID
+    instances = [item.ReferencedSOPInstanceUID for item in referenced.ReferencedInstanceSequence]
+    assert instances == [image.SOPInstanceUID]
+    frames = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(path))
+    np.testing.assert_array_equal(frames.T > 0, liver[:, :, liver.any(axis=(0, 1))])
+
+
+def test_each_frame_of_the_seg_names_the_frame_it_was_drawn_on(tmp_path: Path):
+    liver, affine = grid()
+    path = tmp_path / "out" / "mask.seg.dcm"
+    source = enhanced_ct(tmp_path)
+    write_dicom_seg(path, {"liver": liver}, affine, [source], model="unet", patient="p")
+    heights = [
+        float(frame.PlanePositionSequence[0].ImagePositionPatient[2])
+        for frame in pydicom.dcmread(source).PerFrameFunctionalGroupsSequence
+    ]
+    found = pydicom.dcmread(path).PerFrameFunctionalGroupsSequence
+    assert len(found) == 3
+    for frame in found:
+        derived = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        height = float(frame.PlanePositionSequence[0].ImagePositionPatient[2])
+        assert heights[int(derived.ReferencedFrameNumber) - 1] == height
+
+
+def test_an_enhanced_ct_of_more_than_the_mask_is_refused_by_name(tmp_path: Path):
+    liver, affine = grid()
+    source = enhanced_ct(tmp_path, frames=7)
+    with pytest.raises(LiversegError, match="all frames of one multi-frame CT"):
+        write_dicom_seg(
+            tmp_path / "x.dcm", {"liver": liver}, affine, [source], model="unet", patient="p9"
+        )
+    assert not (tmp_path / "x.dcm").exists()

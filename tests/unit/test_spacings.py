@@ -1,5 +1,6 @@
 """True spacings from a table: for the patients in it, and for no others."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from tests.intake_cases import SHAPE, body, liver, nifti, write
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.findings import Refusal, reject
 from workflow.liverseg.images import read_image
-from workflow.liverseg.intake import read_case
+from workflow.liverseg.intake import Case, read_case
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.patients import Cohort, Patient
 from workflow.liverseg.respacing import correct_spacing
@@ -37,7 +38,8 @@ def test_corrected_pair_keeps_voxels_and_directions(tmp_path):
     flipped = np.diag([-1.0, -1, 1, 1])
     for part, data in (("ct", body()), ("label", liver())):
         source = write(tmp_path / f"{part}.nii", nifti(data, flipped))
-        correct_spacing(source, tmp_path / f"out/{part}.nii.gz", part, [0.7, 0.8, 5.0])
+        ct = tmp_path / "ct.nii"
+        correct_spacing(source, ct, tmp_path / f"out/{part}.nii.gz", part, [0.7, 0.8, 5.0])
     case = read_case(tmp_path / "out/ct.nii.gz", tmp_path / "out/label.nii.gz", LABELS, "p")
     np.testing.assert_allclose(np.diag(case.image.affine), [-0.7, -0.8, 5, 1], rtol=1e-6)
     np.testing.assert_array_equal(case.image.data, body())
@@ -47,15 +49,77 @@ def test_corrected_pair_keeps_voxels_and_directions(tmp_path):
 def test_scaled_ct_keeps_its_hu(tmp_path):
     stored = (body().astype(int) + 1200).astype(np.uint16)
     source = write(tmp_path / "ct.nii", nifti(stored, np.eye(4), fields={"scl_inter": -1200}))
-    correct_spacing(source, tmp_path / "out.nii.gz", "ct", [1, 1, 2])
+    correct_spacing(source, source, tmp_path / "out.nii.gz", "ct", [1, 1, 2])
     np.testing.assert_array_equal(read_image(tmp_path / "out.nii.gz").data, body())
 
 
 def test_damaged_file_is_handed_on_for_the_inspection_to_judge(tmp_path):
     source = tmp_path / "ct.nii.gz"
     source.write_bytes(write(tmp_path / "x.nii.gz", nifti(body())).read_bytes()[:-20])
-    correct_spacing(source, tmp_path / "out.nii.gz", "ct", [1, 1, 2])
+    correct_spacing(source, source, tmp_path / "out.nii.gz", "ct", [1, 1, 2])
     assert (tmp_path / "out.nii.gz").read_bytes() == source.read_bytes()
+
+
+def respaced_case(folder: Path, ct: bytes, label: bytes) -> Case:
+    """The pair as the intake reads it once both files were corrected to 0.7 × 0.8 × 5 mm."""
+    sources = {part: folder / f"{part}.nii" for part in ("ct", "label")}
+    for part, content in (("ct", ct), ("label", label)):
+        write(sources[part], content)
+        out = folder / f"out/{part}.nii.gz"
+        correct_spacing(sources[part], sources["ct"], out, part, [0.7, 0.8, 5.0])
+    return read_case(folder / "out/ct.nii.gz", folder / "out/label.nii.gz", LABELS, "p")
+
+
+def stored_along(
+    order: tuple[int, ...], flips: tuple[bool, ...], label: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A label `(i, j, k)` of an identity affine stored along other axes, and its affine then."""
+    turn = np.eye(4)[:, [*order, 3]]
+    for axis, flip in enumerate(flips):
+        if flip:
+            turn[:3, 3] += turn[:3, axis] * (label.shape[order[axis]] - 1)
+            turn[:3, axis] *= -1
+    steps = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
+    return label.transpose(order)[steps], turn
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("flips", list(itertools.product((False, True), repeat=3)))
+def test_label_along_other_axes_is_put_right_with_its_ct(tmp_path, order, flips):
+    voxels, affine = stored_along(order, flips, liver())
+    case = respaced_case(tmp_path, nifti(body(), np.eye(4)), nifti(voxels, affine))
+    np.testing.assert_array_equal(case.label.data, liver())
+    turned = not np.array_equal(affine, np.eye(4))
+    assert [finding.code for finding in case.repairs] == ["label_orientation"] * turned
+
+
+def test_label_without_affine_takes_the_corrected_ct_s_and_that_is_said(tmp_path):
+    moved = np.eye(4)
+    moved[:3, 3] = -30
+    case = respaced_case(tmp_path, nifti(body(), moved), nifti(liver(), np.eye(4)))
+    np.testing.assert_array_equal(case.label.data, liver())
+    assert [finding.code for finding in case.repairs] == ["label_affine"]
+
+
+def test_label_that_has_the_true_spacing_already_keeps_it(tmp_path):
+    true = np.diag([0.7, 0.8, 5.0, 1])
+    case = respaced_case(tmp_path, nifti(body(), np.eye(4)), nifti(liver(), true))
+    np.testing.assert_array_equal(case.label.data, liver())
+
+
+def test_label_elsewhere_is_refused_with_a_table_too(tmp_path):
+    elsewhere = np.eye(4)
+    elsewhere[:3, 3] = 20
+    with pytest.raises(LiversegError, match="nothing says which of the two is right"):
+        respaced_case(tmp_path, nifti(body(), np.eye(4)), nifti(liver(), elsewhere))
+
+
+def test_flipped_label_whose_affine_was_not_moved_along_is_refused(tmp_path):
+    moved = np.eye(4)
+    moved[:3, 3] = -30
+    wrong = moved @ np.diag([-1.0, 1, 1, 1])
+    with pytest.raises(LiversegError, match="nothing says which of the two is right"):
+        respaced_case(tmp_path, nifti(body(), moved), nifti(liver()[::-1], wrong))
 
 
 def test_nifti_ct_is_corrected_whatever_its_label_is(tmp_path):

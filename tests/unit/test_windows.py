@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow.liverseg.windows import Blend, even_starts, gaussian, plan_windows
+from workflow.liverseg.windows import Blend, even_starts, gaussian, plan_windows, tissue_value
 
 
 @given(length=st.integers(1, 300), side=st.integers(1, 64), overlap=st.floats(0, 0.9))
@@ -54,7 +54,7 @@ def test_streaming_equals_blending_at_once(shape, step):
     volume = np.random.default_rng(0).uniform(0.3, 1, shape).astype(np.float32)
     plan = plan_windows(shape, (8, 8, 8), 0.5)
     prepared = lambda first, last: volume[:, :, first:last]  # noqa: E731
-    blend = Blend(prepared, shape, plan, [position_dependent], n_classes=2)
+    blend = Blend(prepared, shape, plan, [position_dependent], n_classes=2, tissue=0.2)
     parts = [blend.slices(z, min(z + step, shape[2])) for z in range(0, shape[2], step)]
     streamed = np.concatenate(parts, axis=-1)[0]
     np.testing.assert_allclose(
@@ -70,6 +70,7 @@ def test_slices_may_be_asked_for_again():
         plan_windows(volume.shape, (8, 8, 8), 0.25),
         [position_dependent],
         n_classes=2,
+        tissue=0.2,
     )
     once = blend.slices(0, 12)
     np.testing.assert_array_equal(blend.slices(5, 20)[..., :7], once[..., 5:])
@@ -83,7 +84,7 @@ def test_every_prepared_slice_is_made_once():
         return np.ones((8, 8, last - first), np.float32)
 
     plan = plan_windows((8, 8, 50), (8, 8, 16), 0.5)
-    Blend(prepared, (8, 8, 50), plan, [position_dependent], n_classes=2).slices(0, 50)
+    Blend(prepared, (8, 8, 50), plan, [position_dependent], n_classes=2, tissue=0.2).slices(0, 50)
     assert asked == list(range(50))
 
 
@@ -97,6 +98,7 @@ def test_windows_of_air_are_skipped():
         plan,
         [position_dependent],
         n_classes=2,
+        tissue=0.2,
     )
     assert not blend.slices(0, 32).any()
     assert blend.slices(32, 48).any()
@@ -114,6 +116,7 @@ def test_batch_changes_nothing():
             plan,
             [position_dependent],
             n_classes=2,
+            tissue=0.2,
             batch=batch,
         ).slices(0, 16)
 
@@ -124,7 +127,17 @@ def test_members_stay_apart():
     volume = np.full((8, 8, 8), 0.5, np.float32)
     plan = plan_windows(volume.shape, (8, 8, 8), 0.5)
     members = [lambda w: w[:, None] * 0 + 0.25, lambda w: w[:, None] * 0 + 0.75]
-    out = Blend(lambda a, b: volume[:, :, a:b], volume.shape, plan, members, n_classes=1)
+    out = Blend(
+        lambda a, b: volume[:, :, a:b], volume.shape, plan, members, n_classes=1, tissue=0.2
+    )
     low, high = out.slices(0, 8)
     np.testing.assert_allclose(low, 0.25, rtol=1e-6)
     np.testing.assert_allclose(high, 0.75, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("window_hu", "expected"),
+    [((-200, 250), 0.2), ((-1000, 1000), 0.445), ((-100, 240), 0.0), ((-1350, -150), 0.99)],
+)
+def test_what_counts_as_tissue_is_a_density_whatever_the_window(window_hu, expected):
+    assert tissue_value(window_hu) == pytest.approx(expected)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.report_tree import write_page
+from tests.report_tree import write_comparing_page, write_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -71,6 +72,15 @@ def opened(browser: WebDriver, page: Path) -> WebDriver:
     browser.get(page.as_uri())
     wait(browser, SLICES)
     wait(browser, SURFACE)
+    return browser
+
+
+@pytest.fixture(scope="module")
+def compared(browser: WebDriver, tmp_path_factory: pytest.TempPathFactory) -> WebDriver:
+    """The page of two models, opened."""
+    browser.get(write_comparing_page(tmp_path_factory.mktemp("two models")).as_uri())
+    wait(browser, SLICES)
+    browser.get_log("browser")
     return browser
 
 
@@ -315,3 +325,74 @@ def test_a_missing_data_file_is_named(browser: WebDriver, page: Path) -> None:
         )
     finally:
         hidden.rename(scan)
+
+
+def test_the_leakage_check_stands_on_the_page(opened: WebDriver) -> None:
+    rows = opened.find_elements(By.CSS_SELECTOR, "#leakage tr")
+    found = dict(row.text.rsplit(" ", 1) for row in rows)
+    assert found == {
+        "Scans in train, validation and test": "14",
+        "Persons whose they are": "13",
+        "Persons with several scans, kept together": "1",
+        "Scans refused as the double of another": "1",
+        "Persons in two splits": "0",
+    }
+    light = opened.find_element(By.CSS_SELECTOR, "#cohort .light")
+    assert "green" in light.get_attribute("class")
+
+
+def test_the_page_of_the_inspection_is_a_click_away(opened: WebDriver) -> None:
+    link = opened.find_element(By.CSS_SELECTOR, "#cohort a[href$='cohort/index.html']")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", link)
+    link.click()
+    WebDriverWait(opened, 30).until(lambda here: "report/" not in here.current_url)
+    assert opened.title == "Inspection of the cohort"
+
+
+def test_one_model_is_compared_with_none(opened: WebDriver) -> None:
+    assert opened.find_elements(By.ID, "comparison") == []
+
+
+def test_two_models_are_compared_in_a_table_and_in_charts(compared: WebDriver) -> None:
+    found = [
+        [cell.get_attribute("textContent") for cell in row.find_elements(By.CSS_SELECTOR, "th, td")]
+        for row in compared.find_elements(By.CSS_SELECTOR, "#comparison tbody tr")
+    ]
+    assert [row[2] for row in found] == [
+        "Dice", "Surface Dice (NSD)", "HD95, mm", "Volume error, absolute, %"
+    ]  # fmt: skip
+    assert {row[0] for row in found} == {"plain − unet"}
+    dice, distance = found[0], found[2]
+    # The two patients with an empty mask have a Dice, but no distance.
+    assert int(dice[3]) == int(distance[3]) + 2
+    assert dice[4].startswith("−0.0") and distance[4][0] != "−"
+    assert float(dice[6]) < 0.05
+    assert dice[7] == distance[7] == "unet is better"
+    assert [row[7] for row in found][3] == "no difference shown"
+    chart = compared.find_element(By.CSS_SELECTOR, "#scores svg[aria-label='Dice, liver']")
+    line = chart.find_element(By.CSS_SELECTOR, "polyline").get_attribute("points")
+    ends = [float(point.split(",")[0]) for point in line.split()]
+    dot = float(chart.find_element(By.TAG_NAME, "circle").get_attribute("cx"))
+    zero = float(chart.find_element(By.CSS_SELECTOR, "line.limit").get_attribute("x1"))
+    assert ends[0] < dot < ends[1] < zero
+
+
+def test_what_no_empty_mask_has_is_told_in_words(compared: WebDriver) -> None:
+    cells = {
+        name: compared.find_elements(By.CSS_SELECTOR, f"[data-case='unet/{name}'] td.number")
+        for name in ("p05", "p06", "p07", "p08")
+    }
+    dice, distance = 3, 5
+    text = {name: [cell.text for cell in row] for name, row in cells.items()}
+    assert (text["p05"][dice], text["p05"][distance]) == ("1.000", "undefined")
+    assert (text["p06"][dice], text["p06"][distance]) == ("0.000", "undefined")
+    assert "undefined" not in text["p07"]
+    assert text["p08"][dice] == "–"  # no reference at all
+    assert "nothing is in the reference" in cells["p05"][distance].get_attribute("title")
+    compared.execute_script("document.querySelector(\"[data-case='unet/p05'] .open\").click()")
+    card = wait(compared, "#card[data-case='unet/p05'] .empty")
+    assert "nothing was predicted and nothing is in the reference" in card.text
+    body = compared.find_element(By.TAG_NAME, "body").get_attribute("textContent").lower()
+    assert not re.search(r"\b(nan|null)\b", body.split("settings")[0])
+    assert "2 left out" in compared.find_element(By.ID, "scores").text
+    assert complaints(compared) == []

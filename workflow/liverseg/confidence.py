@@ -1,11 +1,12 @@
 """How far a prediction can be trusted without a label: a traffic light and its reasons."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from workflow.liverseg.boxes import bounding_box
 from workflow.liverseg.cleanup import CleanUp
 from workflow.liverseg.grids import plan_route
 from workflow.liverseg.prediction import BODY_HU, Agreement
@@ -13,8 +14,14 @@ from workflow.liverseg.voxels import voxel_ml
 
 LIGHTS = ("green", "yellow", "red")
 KEEP = {"spacing_mm": None, "in_plane": {"mode": "keep"}}
-# ASSUME what lies outside is neither liver, nor its vessels, lesions, fat or contrast.
+# ASSUME liver holds 40 to 70 HU without contrast, down to -20 with much fat in it, 80 to 150 with
+# contrast; its lesions and vessels lie between 0 and 250. Below is the fat around it (-100) and
+# lung, above bone and metal.
 SOFT_TISSUE_HU = (-50, 250)
+# ASSUME one organ is of one density: means over BLOCK_MM, in which noise is averaged away, stay
+# this near to their median, but for lesions and vessels. Spleen, kidney, muscle, bowel do not.
+BLOCK_MM = 6.0
+ALIKE_HU = 30.0
 LOWEST_HU = -(1 << 15)  # of int16
 
 
@@ -34,13 +41,15 @@ class Evidence:
 
     side: centre of the mask against the body's centre, −1 (the patient's left) to 1 (right, where
     x of RAS runs to).
-    slice_jump: largest change of area between neighbouring slices within the scan, as part of
-    the largest area, for each `JUMP_MM` of slice distance.
+    slice_jump: largest change of area between neighbouring planes within the scan, along any axis,
+    as part of the largest area, for each `JUMP_MM` of their distance.
+    mixed_part: part of the mask whose density is not that of the most.
     """
 
     volume_ml: float
     median_hu: float
     foreign_part: float
+    mixed_part: float
     border_part: float
     side: float
     slice_jump: float
@@ -77,9 +86,13 @@ def gather(
         volume_ml=volume_ml,
         median_hu=float(np.searchsorted(np.cumsum(counts), voxels / 2) + LOWEST_HU),
         foreign_part=1 - float(soft.sum()) / voxels,
+        mixed_part=_mixed_part(hu, mask, np.linalg.norm(affine[:3, :3], axis=0)),
         border_part=_on_border(inside) / float(area.max()),
         side=_side(route.to_canonical(hu), columns.sum(axis=0)),
-        slice_jump=_slice_jump(area, float(np.linalg.norm(route.affine[:3, 2]))),
+        slice_jump=_slice_jump(
+            (columns.sum(axis=0), _along_y(inside), area),
+            np.linalg.norm(route.affine[:3, :3], axis=0),
+        ),
         largest_part=clean.largest_part,
         filled_part=clean.filled_ml / volume_ml,
         agreement=min(agreement.dice) if agreement.dice else None,
@@ -103,15 +116,48 @@ def _on_border(inside: np.ndarray) -> int:
     return max(int(np.count_nonzero(side)) for side in sides)
 
 
-def _slice_jump(area: np.ndarray, spacing_mm: float) -> float:
-    if len(area) < 2:
+def _slice_jump(areas: Sequence[np.ndarray], spacing_mm: np.ndarray) -> float:
+    return max(
+        float(np.abs(np.diff(area)).max(initial=0) / area.max() / max(1.0, step / JUMP_MM))
+        for area, step in zip(areas, spacing_mm, strict=True)
+    )
+
+
+def _mixed_part(hu: np.ndarray, mask: np.ndarray, spacing_mm: np.ndarray) -> float:
+    """Part of the mask (i, j, k) in blocks whose mean is far from the median of the blocks.
+
+    A block's mean is that of its voxels within the mask, of which half of it must be.
+    """
+    box = bounding_box(mask)
+    hu, mask = hu[box], mask[box]
+    sides = [max(1, round(BLOCK_MM / step)) for step in spacing_mm]
+    starts = [range(0, n, side) for n, side in zip(mask.shape, sides, strict=True)]
+    sums: list[np.ndarray] = []
+    counts: list[np.ndarray] = []
+    for k in starts[2]:  # block by block, to take no memory
+        inside = mask[:, :, k : k + sides[2]] > 0
+        values = np.where(inside, hu[:, :, k : k + sides[2]], 0)
+        for part, found in ((values, sums), (inside, counts)):
+            plane = part.sum(axis=2, dtype=np.int64)
+            rows = np.add.reduceat(plane, starts[0], axis=0)
+            found.append(np.add.reduceat(rows, starts[1], axis=1))
+    held = np.array(counts)
+    full = held >= 0.5 * np.prod(sides)
+    if not full.any():
         return 0.0
-    return float(np.abs(np.diff(area)).max() / area.max() / max(1.0, spacing_mm / JUMP_MM))
+    means = np.array(sums)[full] / held[full]
+    apart = np.abs(means - np.median(means)) > ALIKE_HU
+    return float(held[full][apart].sum() / held[full].sum())
 
 
 def _columns(inside: np.ndarray) -> np.ndarray:
     """Voxels of the mask `(x, y, z)` in each column: counts (z, x), slice by slice."""
     return np.array([(inside[:, :, z] > 0).sum(axis=1) for z in range(inside.shape[2])])
+
+
+def _along_y(inside: np.ndarray) -> np.ndarray:
+    """Voxels of the mask `(x, y, z)` in each plane along y, slice by slice."""
+    return np.sum([(inside[:, :, z] > 0).sum(axis=0) for z in range(inside.shape[2])], axis=0)
 
 
 def _side(hu: np.ndarray, liver: np.ndarray) -> float:
@@ -144,6 +190,9 @@ def _checks(evidence: Evidence, limits: dict[str, Any]) -> Iterator[Check]:
         "foreign_part", evidence.foreign_part, limits, "{:.0%} of the mask is no soft tissue"
     )
     yield _below(
+        "mixed_part", evidence.mixed_part, limits, "{:.0%} of the mask are of another density"
+    )
+    yield _below(
         "border_part",
         evidence.border_part,
         limits,
@@ -151,7 +200,10 @@ def _checks(evidence: Evidence, limits: dict[str, Any]) -> Iterator[Check]:
     )
     yield _above("side", evidence.side, limits, "the mask lies on the patient's left ({:.2f})")
     yield _below(
-        "slice_jump", evidence.slice_jump, limits, "the area jumps by {:.0%} between two slices"
+        "slice_jump",
+        evidence.slice_jump,
+        limits,
+        "the area jumps by {:.0%} from a plane to the next",
     )
     yield _above(
         "largest_part",

@@ -23,9 +23,10 @@ from highdicom.sr import CodedConcept
 from pydicom.uid import generate_uid
 
 from workflow.liverseg.colours import region_colour, rgb
-from workflow.liverseg.dicom_series import kind_of
+from workflow.liverseg.dicom_series import CT_CLASSES, Slice, kind_of, readable, slices_of
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import whole
+from workflow.liverseg.findings import Rejection
 from workflow.liverseg.segmentations import Term, coded, frames_on
 
 EXPECTED_BUT_MAY_BE_EMPTY = (
@@ -39,7 +40,7 @@ EXPECTED_BUT_MAY_BE_EMPTY = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
-CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+Candidate = tuple[list[pydicom.Dataset], list[Slice]]
 
 
 def write_dicom_seg(
@@ -55,8 +56,8 @@ def write_dicom_seg(
 
     `sources` are the files that the CT was imported from, of one series or several: the images
     are those whose pixels fall on the mask's voxels. Segments bear SNOMED CT codes and may
-    overlap. UIDs are a function of the images and the mask. LiversegError if the images are not
-    single-frame CT images on the mask's grid.
+    overlap. UIDs are a function of the images and the mask. LiversegError if neither the images of
+    a series nor the frames of one enhanced (multi-frame) CT are those of the mask's grid.
     """
     with warnings.catch_warnings():
         # Warnings of the libraries quote the values they doubt: names of patients, in a log.
@@ -98,28 +99,50 @@ def matching_images(
     *,
     patient: str,
 ) -> tuple[list[pydicom.Dataset], np.ndarray]:
-    """The CT images of one series that cover the mask's grid, in order, and the mask on each."""
-    series: defaultdict[str, list[pydicom.Dataset]] = defaultdict(list)
-    for source in sources:
-        image = pydicom.dcmread(source, stop_before_pixels=True, force=True)
-        if kind_of(image) == CT_IMAGE and "ImagePositionPatient" in image:
-            complete(image, patient=patient)
-            series[image.SeriesInstanceUID].append(image)
+    """The CT images that cover the mask's grid, and the mask on each of their frames.
+
+    They are those of one series, in order of place, or one multi-frame image, its frames as stored.
+    """
+    candidates = _candidates(sources, patient=patient)
     voxels = next(iter(regions.values())).size
-    for images in series.values():
+    for images, slices in candidates:
         shape = (int(images[0].Rows), int(images[0].Columns))
-        if len(images) * shape[0] * shape[1] != voxels:
+        if len(slices) * shape[0] * shape[1] != voxels:
             continue
-        images = sorted(images, key=_along_normal)
-        frames = frames_on(regions, affine, [plane_of(image) for image in images], shape)
+        frames = frames_on(regions, affine, [plane_of(one) for one in slices], shape)
         if frames is not None:
             return images, frames
     raise fault(
         patient=patient,
-        expected="one series of single-frame CT images on the grid of the mask",
-        found=f"{len(series)} series, none of which covers it",
+        expected="one series of CT images, or all frames of one multi-frame CT, on the mask's grid",
+        found=f"{len(candidates)} series or multi-frame images, none of which covers it",
         remedy="leave this patient out of the DICOM SEG export; mask.seg.nrrd holds the same mask",
     )
+
+
+def _candidates(sources: Sequence[Path], *, patient: str) -> list[Candidate]:
+    """The images that might be those of the mask, with the slices that they hold."""
+    series: defaultdict[str, list[tuple[Slice, pydicom.Dataset]]] = defaultdict(list)
+    several: list[Candidate] = []
+    for source in sources:
+        image = pydicom.dcmread(source, stop_before_pixels=True, force=True)
+        if kind_of(image) not in CT_CLASSES:
+            continue
+        complete(image, patient=patient)
+        try:
+            with readable("ct", "a header that makes no sense"):
+                slices = slices_of(source, image)
+        except Rejection:
+            continue  # no image of this mask: the import has read those
+        if "PerFrameFunctionalGroupsSequence" in image:
+            several.append(([image], slices))
+        elif slices:
+            series[image.SeriesInstanceUID].append((slices[0], image))
+    single: list[Candidate] = []
+    for found in series.values():
+        found.sort(key=lambda pair: pair[0].height_mm)
+        single.append(([image for _, image in found], [one for one, _ in found]))
+    return single + several
 
 
 def complete(image: pydicom.Dataset, *, patient: str) -> None:
@@ -142,21 +165,13 @@ def complete(image: pydicom.Dataset, *, patient: str) -> None:
             setattr(image, name, None)
 
 
-def plane_of(image: pydicom.Dataset) -> np.ndarray:
-    """Matrix (4, 4) of a DICOM image from (column, row, 0, 1) to LPS mm (PS3.3 C.7.6.2.1.1)."""
-    orientation = np.array(image.ImageOrientationPatient, dtype=np.float64)
-    row_step, column_step = (float(step) for step in image.PixelSpacing)
+def plane_of(one: Slice) -> np.ndarray:
+    """Matrix (4, 4) of a slice from (column, row, 0, 1) to LPS mm (PS3.3 C.7.6.2.1.1)."""
     plane = np.eye(4)
-    plane[:3, 0] = orientation[:3] * column_step
-    plane[:3, 1] = orientation[3:] * row_step
-    plane[:3, 3] = [float(part) for part in image.ImagePositionPatient]
+    plane[:3, 0] = np.array(one.row) * one.spacing_mm[0]
+    plane[:3, 1] = np.array(one.column) * one.spacing_mm[1]
+    plane[:3, 3] = one.position
     return plane
-
-
-def _along_normal(image: pydicom.Dataset) -> float:
-    orientation = np.array(image.ImageOrientationPatient, dtype=np.float64)
-    position = np.array(image.ImagePositionPatient, dtype=np.float64)
-    return float(np.cross(orientation[:3], orientation[3:]) @ position)
 
 
 def _describe(number: int, name: str, model: str) -> SegmentDescription:

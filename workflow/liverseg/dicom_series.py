@@ -180,14 +180,14 @@ def read_headers(files: Iterable[Path]) -> Headers:
             elif "LOCALIZER" in [str(word) for word in header.get("ImageType") or ()]:
                 ignored["localiser"] += 1
             else:
-                found = _slices(path, header)
+                found = slices_of(path, header)
                 slices += found
                 ignored["CT image without a position in space"] += not found
     ignored = +ignored
     return Headers(tuple(slices), tuple(labels), dict(sorted(ignored.items())))
 
 
-def _slices(path: Path, header: pydicom.Dataset) -> list[Slice]:
+def slices_of(path: Path, header: pydicom.Dataset) -> list[Slice]:
     """Return the slices of one file: one, or one a frame; none where it has no place in space."""
     frames = header.get("PerFrameFunctionalGroupsSequence")
     groups: list[list[Any]] = [[header]]

@@ -1,5 +1,6 @@
 """From the label values of a file to the classes of a network and the regions of a reader."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -99,7 +100,8 @@ class LabelMap:
 
     def inside(self, classes: np.ndarray, name: str) -> np.ndarray:
         """Boolean mask, same shape as the class indices, of the voxels within the named region."""
-        return np.isin(classes, self.region(name))
+        # Comparing each is several times as fast as looking classes up.
+        return functools.reduce(np.logical_or, (classes == one for one in self.region(name)))
 
     def unknown(self, values: Iterable[int]) -> list[int]:
         """Those of `values` (other than 0) that no entry names."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from workflow.liverseg.boxes import bounding_box
 from workflow.liverseg.colours import region_colour, rgb
 from workflow.liverseg.decimation import reduce_surface
 from workflow.liverseg.features import intensity_features, piece_features, shape_features
@@ -64,6 +65,8 @@ def region_record(
     """
     mask_ml, absent = mask_volume_ml(mask, affine), surface.empty
     surface_ml = volume_ml(surface)
+    # A liver fills a tenth of its scan: nothing is looked for in the rest.
+    box = bounding_box(mask) if mask.any() else np.s_[:0, :0, :0]
     return {
         "absent": absent,
         "volume_ml": None if absent else surface_ml,
@@ -78,8 +81,8 @@ def region_record(
         "deviation_from_mask": deviation_from_mask(surface, mask, affine),
         "features": {
             "shape": shape_features(surface),
-            "intensity_hu": intensity_features(hu[mask]),
-            "pieces": piece_features(mask, voxel_ml(affine)),
+            "intensity_hu": intensity_features(hu[box][mask[box]]),
+            "pieces": piece_features(mask[box], voxel_ml(affine)),
         },
     }
 

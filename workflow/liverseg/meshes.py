@@ -16,6 +16,9 @@ LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # glTF counts metres, Y up, Z towards the viewer: X = left, Y = superior, Z = anterior.
 GLTF_FROM_LPS = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]]) / 1000.0
 
+CENTRED_MM = 0.08  # how near a surface's centre of gravity is brought to its mask's
+SHIFT = 0.25  # voxels; how far a surface is moved for that at most
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -61,9 +64,10 @@ def extract_surface(
     mesh = vedo.Volume(field, spacing=tuple(spacing_mm / steps)).isosurface(0.0, flying_edges=True)
     vertices, triangles = smooth(mesh, iterations=iterations, pass_band=pass_band)
     vertices /= spacing_mm
-    vertices += [part.start - 1 for part in box]
-    surface = outwards(to_lps(vertices, affine), triangles)
-    return with_volume(surface, mask_volume_ml(inside, affine))
+    first = np.array([part.start - 1 for part in box])
+    surface = outwards(to_lps(vertices + first, affine), triangles)
+    surface = with_volume(surface, mask_volume_ml(inside, affine))
+    return with_centre(surface, centre_of_voxels(inside) + first, affine)
 
 
 def smooth(mesh: vedo.Mesh, *, iterations: int, pass_band: float) -> tuple[np.ndarray, np.ndarray]:
@@ -125,6 +129,29 @@ def with_volume(surface: Surface, target_ml: float) -> Surface:
         surface = Surface(moved, surface.triangles)
     factor = target_ml / max(volume_ml(surface), target_ml / 27.0)
     return surface if abs(factor - 1.0) < 1e-6 else _swollen(surface, float(np.cbrt(factor)))
+
+
+def with_centre(surface: Surface, centre: np.ndarray, affine: np.ndarray) -> Surface:
+    """Move a surface as a whole until its centre of gravity is CENTRED_MM from the mask's voxels'.
+
+    `centre` (3,) in voxels. Shapes interpolated between thick slices are heavier on the one side
+    than the slices are, by tenths of a mm. What is nearer stays: probabilities know of it more
+    than voxels do. Nothing is moved by more than SHIFT along an axis.
+    """
+    matrix = (LPS_FROM_RAS @ affine)[:3, :3]
+    missing_mm = to_lps(centre[None], affine)[0] - centre_of_gravity_mm(surface)
+    excess = 1 - CENTRED_MM / max(CENTRED_MM, float(np.linalg.norm(missing_mm)))
+    shift = np.clip(np.linalg.solve(matrix, excess * missing_mm), -SHIFT, SHIFT)
+    return Surface(surface.vertices_mm + matrix @ shift, surface.triangles)
+
+
+def centre_of_voxels(mask: np.ndarray) -> np.ndarray:
+    """Mean place (3,) of a mask's True voxels, in voxels."""
+    centre = []
+    for axis, length in enumerate(mask.shape):
+        counts = mask.sum(axis=tuple(other for other in range(3) if other != axis))
+        centre.append(float(np.average(np.arange(length), weights=counts)))
+    return np.array(centre)
 
 
 def _swollen(surface: Surface, factor: float) -> Surface:

@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 
 DARK, LIGHT = "#101418", "#E8ECEF"
 BODY_HU = -300.0
+GLANCE_MM = (2.0, 2.0, 6.0)  # how fine the body is looked for where air is cut away
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,14 @@ def as_patient(hu: np.ndarray, regions: Mapping[str, np.ndarray], affine: np.nda
 
 def crop_to_body(patient: Patient) -> Patient:
     """Cut away the air around the body, the table with it; the whole where no body is found."""
-    body = find_body(patient.hu)
+    steps = [max(1, int(mm / step)) for mm, step in zip(GLANCE_MM, patient.spacing_mm, strict=True)]
+    body = find_body(patient.hu[tuple(slice(None, None, step) for step in steps)])
     if not body.any():
         return patient
-    in_plane = bounding_box(body, margin=4)
+    in_plane = [
+        slice(max(0, step * (part.start - 1) - 4), step * part.stop + 4)
+        for part, step in zip(bounding_box(body), steps, strict=True)
+    ]
     box = (in_plane[0], in_plane[1], slice(None))
     return Patient(
         patient.hu[box],
@@ -124,7 +129,7 @@ def _draw_slice(
     letters: tuple[str, str, str, str],
 ) -> None:
     def flat(volume: np.ndarray) -> np.ndarray:
-        image = volume.take(index, axis=axis).T
+        image = volume[(slice(None),) * axis + (index,)].T
         return image if axis == 2 else image[::-1]
 
     across, down = [step for other, step in enumerate(patient.spacing_mm) if other != axis]
@@ -151,12 +156,13 @@ def _draw_slice(
     )  # fmt: skip
 
 
-def draw_projection(path: Path, patient: Patient, views: Mapping[str, np.ndarray]) -> None:
+def draw_projection(
+    path: Path, patient: Patient, body: np.ndarray, views: Mapping[str, np.ndarray]
+) -> None:
     """Write the ray-cast projections of the regions over a faint one of the whole body, as PNG.
 
-    `views` are those of `views.draw_views` of the scene that `projection_volumes` gave.
+    `body` is that of `projection_volumes`; `views` are those of `views.draw_views` of its regions.
     """
-    body, _ = projection_volumes(patient)
     panels = (
         ("front", 1, "from the front", ("R", "L")),
         ("right", 0, "from the right", ("P", "A")),
@@ -190,18 +196,21 @@ def projection_volumes(patient: Patient, *, longest: int = 256) -> tuple[np.ndar
     The body is bright where bone is; the regions where contrast fills their vessels: between
     the 2nd and the 99.8th percentile of their own HU, and never 0 inside.
     """
-    body = find_body(patient.hu)
     united = np.any(list(patient.regions.values()), axis=0)
     extent_mm = np.array(patient.hu.shape) * patient.spacing_mm
     step_mm = max(min(patient.spacing_mm), float(extent_mm.max()) / longest)
     factors = np.maximum(np.round(extent_mm / step_mm), 1) / patient.hu.shape
-    bone = np.clip((patient.hu + 100.0) / 600.0, 0.0, 1.0) * body
     inner = np.zeros(patient.hu.shape, dtype=np.float32)
     if united.any():
         low, high = np.percentile(patient.hu[united], [2.0, 99.8])
         inner[united] = np.clip((patient.hu[united] - low) / max(high - low, 1.0), 0.12, 1.0)
-    cubic = [ndimage.zoom(volume, factors, order=1) for volume in (bone, inner)]
-    return tuple((255 * np.clip(volume, 0, 1)).astype(np.uint8) for volume in cubic)
+    hu, inner = (
+        ndimage.zoom(volume.astype(np.float32, copy=False), factors, order=1)
+        for volume in (patient.hu, inner)
+    )
+    bone = np.clip((hu + 100.0) / 600.0, 0.0, 1.0) * find_body(hu)
+    shown = [(255 * np.clip(volume, 0, 1)).astype(np.uint8) for volume in (bone, inner)]
+    return shown[0], shown[1]
 
 
 def scene_parts(meshes: Mapping[str, Path]) -> dict[str, Part]:

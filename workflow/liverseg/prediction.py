@@ -10,7 +10,7 @@ from scipy import ndimage
 from workflow.liverseg.grids import Route, Sampling, plan_route, reach, support
 from workflow.liverseg.volumes import prepare_slices, restore_slices
 from workflow.liverseg.voxels import voxel_ml
-from workflow.liverseg.windows import Blend, Predictor, Tally, plan_windows
+from workflow.liverseg.windows import Blend, Predictor, Tally, plan_windows, tissue_value
 
 SLAB = 16  # slices of the scanner's grid made at once: bounds memory, changes no value
 BODY_HU = -300  # ASSUME between air and lung below and fat above
@@ -176,8 +176,9 @@ def crop_route(
 def _blend(
     canonical: np.ndarray, route: Route, network: Network, *, overlap: float, batch: int
 ) -> Blend:
+    window = network.preprocessing["window_hu"]
+
     def prepared(first: int, last: int) -> np.ndarray:
-        window = network.preprocessing["window_hu"]
         return prepare_slices(canonical, route, window, first=first, last=last)
 
     x, y, z = network.patch
@@ -185,7 +186,13 @@ def _blend(
         x, y = min(x, route.shape[0]), min(y, route.shape[1])
     plan = plan_windows(route.shape, (x, y, z), overlap)
     return Blend(
-        prepared, route.shape, plan, network.members, n_classes=network.n_classes, batch=batch
+        prepared,
+        route.shape,
+        plan,
+        network.members,
+        n_classes=network.n_classes,
+        tissue=tissue_value(window),
+        batch=batch,
     )
 
 

@@ -54,10 +54,20 @@ NO_LIGHT = Light("none", "not rated", 3)
 HISTOGRAM_HU = (-150.0, 350.0)
 
 
-def show(value: float, decimals: int, unit: str = "") -> str:
-    """A number for readers; a dash where there is none."""
+# Why a score has no value, by whether there is a predicted and a reference volume.
+EMPTY = {
+    (False, False): "nothing was predicted and nothing is in the reference: Dice, IoU and NSD are "
+    "1 by convention; precision, recall, distances and the error in percent are undefined",
+    (False, True): "nothing was predicted: precision and distances are undefined",
+    (True, False): "nothing is in the reference: recall, distances and the error in percent are "
+    "undefined",
+}
+
+
+def show(value: float, decimals: int, unit: str = "", absent: str = "–") -> str:
+    """A number for readers; `absent` where there is none."""
     if not math.isfinite(value):
-        return "–"
+        return absent
     text = f"{value:.{decimals}f}".replace("-", "−")
     return f"{text} {unit}" if unit else text
 
@@ -89,13 +99,11 @@ def regions_of(case: Case) -> list[str]:
 def table_row(case: Case, region: str) -> dict[str, Any]:
     """One row of the table of patients: text to read and a number to sort by, for each column."""
     scores = case.scores.get("regions", {}).get(region, {})
+    figures = (("reference_ml", 0), ("volume_error_percent", 1), ("dice", 3), ("nsd", 3),
+               ("hd95_mm", 1))  # fmt: skip
     cells = [
         _cell(number(case.prediction.get("volume_ml", {}), region), 0),
-        _cell(number(scores, "reference_ml"), 0),
-        _cell(number(scores, "volume_error_percent"), 1),
-        _cell(number(scores, "dice"), 3),
-        _cell(number(scores, "nsd"), 3),
-        _cell(number(scores, "hd95_mm"), 1),
+        *(_cell(number(scores, name), decimals, scores) for name, decimals in figures),
     ]
     confidence = confidence_of(case)
     return {
@@ -121,6 +129,9 @@ def card(case: Case, run: Run) -> dict[str, Any]:
         ],
         "regions": list(scored),
         "scores": [_scores(metric, scored) for metric in METRICS] if scored else [],
+        "empty": [
+            f"{name}: {emptiness(record)}" for name, record in scored.items() if emptiness(record)
+        ],
         "surfaces": list(meshed),
         "measurements": measurements(meshed),
         "histograms": [
@@ -129,6 +140,14 @@ def card(case: Case, run: Run) -> dict[str, Any]:
         "findings": run.inspections.get(case.patient, {}).get("findings", []),
         "cleaning": pretty(case.prediction.get("clean_up", {})),
     }
+
+
+def emptiness(scores: Record) -> str:
+    """Why some of a region's scores are undefined; empty where both masks hold something."""
+    volumes = number(scores, "predicted_ml"), number(scores, "reference_ml")
+    if not all(map(math.isfinite, volumes)):
+        return ""
+    return EMPTY.get((volumes[0] > 0, volumes[1] > 0), "")
 
 
 def measurements(regions: Mapping[str, Record]) -> list[tuple[str, list[str]]]:
@@ -205,14 +224,17 @@ _MEASURED: Mapping[str, Any] = {
 }
 
 
-def _cell(value: float, decimals: int) -> dict[str, str]:
+def _cell(value: float, decimals: int, scores: Record | None = None) -> dict[str, str]:
+    """A figure and what to sort it by; what `scores` leave open is undefined, and why is told."""
     order = f"{value:.6g}" if math.isfinite(value) else ""
-    return {"text": show(value, decimals), "order": order}
+    absent = "undefined" if scores else "–"
+    why = emptiness(scores) if scores else ""
+    return {"text": show(value, decimals, absent=absent), "order": order, "why": why}
 
 
 def _scores(metric: Metric, scored: Mapping[str, Record]) -> dict[str, Any]:
     found: Sequence[float] = [number(record, metric.key) for record in scored.values()]
     return {
         "metric": metric,
-        "values": [show(value, metric.decimals, metric.unit) for value in found],
+        "values": [show(value, metric.decimals, metric.unit, "undefined") for value in found],
     }

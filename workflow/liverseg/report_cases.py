@@ -10,24 +10,12 @@ from PIL import Image as Picture
 
 from workflow.liverseg.colours import region_colour
 from workflow.liverseg.images import Image
-from workflow.liverseg.intake import read_pair, whole_numbers
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.report_payload import encode_runs, to_address
 from workflow.liverseg.report_scans import ViewGrid, canonical_route, pick_centres
 from workflow.liverseg.report_surfaces import prepare_surface
 
 QUALITIES = (82, 70, 55, 40, 25)
-
-
-def reference_on(mask: Path, label: Path, labels: LabelMap) -> np.ndarray:
-    """Classes (i, j, k) of a patient's label, on the grid of its predicted mask.
-
-    The label is repaired as the intake does it; one that does not fit is refused there first.
-    """
-    pair = read_pair(mask, label)
-    if pair.label is None:
-        raise ValueError("a label is needed")
-    return labels.classes(whole_numbers(pair.label))
 
 
 def encode_case(

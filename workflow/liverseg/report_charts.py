@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 460.0, 290.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 46.0
+LINE = 38.0  # height of one line of an interval chart
 FINITE_POINTS_NEEDED = 2
 
 
@@ -35,6 +36,17 @@ class Series:
     x: Sequence[float]
     y: Sequence[float]
     style: int = 0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One line of an interval chart: a value and the ends of its interval (NaN where unknown)."""
+
+    name: str
+    middle: float
+    low: float
+    high: float
+    tip: str
 
 
 @dataclass(frozen=True)
@@ -134,6 +146,29 @@ def bland_altman(points: Sequence[Point], *, unit: str, title: str) -> Markup:
             marks.append(_text(WIDTH - RIGHT - 2, frame.y(value) - 4, label, "note end"))
     marks += [_dot(frame, p, "c0") for p in finite]
     return _figure(marks, title)
+
+
+def interval_chart(lines: Sequence[Interval], *, x_label: str, title: str) -> Markup:
+    """Draw values with their intervals one below the other, beside a dashed line at 0."""
+    known = [line for line in lines if math.isfinite(line.middle)]
+    if not known:
+        return _nothing(title)
+    ends = [value for one in known for value in (one.low, one.middle, one.high)]
+    across = ticks(*_range([0.0, *(value for value in ends if math.isfinite(value))]))
+    frame = Frame((across[0], across[-1]), (0.0, 1.0), left=RIGHT)
+    height = TOP + LINE * len(known) + BOTTOM
+    bottom = height - BOTTOM
+    marks = [_upright(frame.x(v), TOP, bottom, "limit" if v == 0 else "grid") for v in across]
+    marks += [_text(frame.x(value), bottom + 17, f"{value:g}", "number") for value in across]
+    marks.append(_text(WIDTH / 2, height - 7, x_label, "axis"))
+    for row, one in enumerate(known):
+        y = TOP + LINE * (row + 0.65)
+        marks.append(_text(WIDTH / 2, y - 10, one.name))
+        if math.isfinite(one.low) and math.isfinite(one.high):
+            path = f"{frame.x(one.low):.1f},{y:.1f} {frame.x(one.high):.1f},{y:.1f}"
+            marks.append(Markup('<polyline class="line c0" points="{}"/>').format(path))
+        marks.append(_circle(frame.x(one.middle), y, Point(one.middle, 0.0, one.tip), "c0"))
+    return _figure(marks, title, height=height)
 
 
 def shares(parts: Sequence[tuple[str, int]], *, title: str) -> Markup:
@@ -240,14 +275,18 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _dot(frame: Frame, point: Point, style: str) -> Markup:
+    return _circle(frame.x(point.x), frame.y(point.y), point, style)
+
+
+def _circle(x: float, y: float, point: Point, style: str) -> Markup:
     case = Markup(' data-case="{}"').format(point.case) if point.case else ""
     return Markup(
         '<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="{}" data-tip="{}"{} tabindex="{}">'
         "<title>{}</title></circle>"
     ).format(
         style,
-        frame.x(point.x),
-        frame.y(point.y),
+        x,
+        y,
         2.5 if "small" in style else 4.5,
         point.tip,
         case,
@@ -260,6 +299,12 @@ def _rule(frame: Frame, value: float, style: str) -> Markup:
     y = frame.y(value)
     return Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
         style, frame.left, WIDTH - RIGHT, y, y
+    )
+
+
+def _upright(x: float, top: float, bottom: float, style: str) -> Markup:
+    return Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(
+        style, x, x, top, bottom
     )
 
 

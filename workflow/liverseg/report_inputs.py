@@ -87,7 +87,10 @@ class ChunkSavings:
 
 @dataclass(frozen=True)
 class Sources:
-    """The files that a run left behind; `benchmarks` is Snakemake's folder of them."""
+    """The files that a run left behind; `benchmarks` is Snakemake's folder of them.
+
+    comparison: one file, or none where there is one model.
+    """
 
     cohort: Path
     rejected: Path
@@ -102,6 +105,7 @@ class Sources:
     summaries: Sequence[Path]
     meshes: Sequence[Path]
     benchmarks: Path
+    comparison: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,8 @@ class Run:
     summaries: Mapping[str, Record]
     savings: ChunkSavings
     steps: Sequence[Step]
+    comparison: Record = field(default_factory=dict)
+    inspection_page: bool = False
 
 
 def read_run(sources: Sources) -> Run:
@@ -137,6 +143,9 @@ def read_run(sources: Sources) -> Run:
         summaries={path.parent.name: read_json(path) for path in sources.summaries},
         savings=read_savings(sources.chunks, sources.filtered),
         steps=read_steps(sources.benchmarks, STEPS),
+        comparison=next((read_json(path) for path in sources.comparison), {}),
+        # Looked for where it stands: `snakemake inspect` makes it, a run to the page does not.
+        inspection_page=sources.cohort.with_name("index.html").exists(),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from workflow.liverseg import report_charts as charts
+from workflow.liverseg.leakage import check_leakage
 from workflow.liverseg.report_cards import (
     METRICS,
     card,
@@ -20,6 +21,7 @@ from workflow.liverseg.report_cards import (
     show,
     table_row,
 )
+from workflow.liverseg.report_comparison import comparison_charts, comparison_rows, repeat_rows
 from workflow.liverseg.report_inputs import Case, Model, Record, Run, number
 from workflow.liverseg.report_template import fill
 
@@ -46,9 +48,15 @@ def render(run: Run, settings: Mapping[str, Any]) -> str:
             "summary": [row for name in run.summaries for row in summary_rows(run, name)],
             "score_charts": score_charts(run, regions),
             "agreement_charts": agreement_charts(run, regions),
+            "comparison": comparison_rows(run.comparison),
+            "comparison_test": run.comparison.get("test", ""),
+            "comparison_charts": comparison_charts(run.comparison),
+            "repeats": repeat_rows(run.comparison),
             "training": [training(model) for model in run.models],
             "split_chart": split_chart(run.split),
             "splits": split_lists(run.split),
+            "leakage": check_leakage(run.cohort, run.rejected, run.split),
+            "inspection_page": run.inspection_page,
             "cohort_charts": cohort_charts(run),
             "cohort": run.cohort,
             "rejected": run.rejected.to_dict("records"),
@@ -237,11 +245,12 @@ def _counted(lights: Mapping[str, int]) -> str:
 
 def _mean(record: Record, key: str, summary: Record) -> str:
     decimals = 3 if key in ("dice", "nsd") else 1
-    mean = show(number(record, "mean"), decimals)
+    text = show(number(record, "mean"), decimals, absent="undefined")
     low, high = number(record, "low"), number(record, "high")
     if math.isfinite(low) and math.isfinite(high):
-        return f"{mean} [{show(low, decimals)}, {show(high, decimals)}]"
-    return mean
+        text += f" [{show(low, decimals)}, {show(high, decimals)}]"
+    left_out = record.get("undefined", 0)
+    return f"{text}, {left_out} left out" if left_out else text
 
 
 def _interval(record: Record, decimals: int, confidence: float) -> str:

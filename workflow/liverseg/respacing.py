@@ -1,6 +1,7 @@
 """Write an image again with the spacing that its header lost."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,26 +9,47 @@ import numpy as np
 from workflow.liverseg.files import whole
 from workflow.liverseg.findings import Rejection
 from workflow.liverseg.images import gzip_writer, write_image
-from workflow.liverseg.intake import to_hu
-from workflow.liverseg.nifti_stream import GZIP_MAGIC, read_volume
+from workflow.liverseg.intake import same_grid, three_dimensional, to_hu
+from workflow.liverseg.nifti_header import Header
+from workflow.liverseg.nifti_stream import GZIP_MAGIC, Volume, read_grid, read_volume
 
 
-def correct_spacing(source: Path, image: Path, part: str, spacing_mm: Sequence[float]) -> None:
-    """Write `source` again with its axes as long as the table says; the voxels stay the same.
+def correct_spacing(
+    source: Path, ct: Path, image: Path, part: str, spacing_mm: Sequence[float]
+) -> None:
+    """Write `source`, the patient's `ct` or label, with the CT's axes as long as the table says.
 
-    A file that cannot be read is handed on as it is: the inspection says what is wrong with it.
+    The voxels stay the same. A label goes along with its CT, whichever way it is stored: the
+    table's x, y, z are the CT's axes. What cannot be read, or doesn't lie on the CT as it was, is
+    handed on as it is: the inspection says what is wrong with it.
     """
     try:
         volume = read_volume(source, part)
+        grid = volume.header if part == "ct" else read_grid(ct, "ct")
+        moves = part == "ct" or _lies_on(grid, volume)
     except Rejection:
+        moves = False
+    if not moves:
         _hand_on(source, image)
         return
     header = volume.header
-    affine = header.affine.copy()
-    affine[:3, :3] *= np.asarray(spacing_mm) / np.linalg.norm(affine[:3, :3], axis=0)
+    corrected = grid.affine.copy()
+    corrected[:3, :3] *= np.asarray(spacing_mm) / np.linalg.norm(corrected[:3, :3], axis=0)
+    affine = corrected if part == "ct" else corrected @ np.linalg.inv(grid.affine) @ header.affine
     scaled = header.slope != 1.0 or header.inter != 0.0
     native = volume.voxels.astype(header.dtype.newbyteorder("="), copy=False)
     write_image(image, to_hu(volume) if scaled else native, affine)
+
+
+def _lies_on(grid: Header, label: Volume) -> bool:
+    """Whether a label's own affine puts it on its CT's voxels; Rejection where its shape differs.
+
+    One that has none to speak of is given the CT's by the intake, which then says so.
+    """
+    voxels = np.broadcast_to(np.uint8(0), grid.shape)
+    ct, _ = three_dimensional(replace(label, voxels=voxels, header=grid), "ct")
+    _, findings = same_grid(ct, three_dimensional(label, "label")[0])
+    return all(finding.code != "label_affine" for finding in findings)
 
 
 def _hand_on(source: Path, image: Path) -> None:

@@ -100,7 +100,8 @@ def predict_classes(
 
     x, y, z = image.shape
     plan = plan_windows((x, y, z), patch, OVERLAP)
-    blend = Blend(prepared, (x, y, z), plan, [predictor], n_classes=classes - 1)
+    # The window of HU is not known here: only what is clipped to its lower end is no tissue.
+    blend = Blend(prepared, (x, y, z), plan, [predictor], n_classes=classes - 1, tissue=0.0)
     found = np.zeros((x, y, z), dtype=np.uint8)
     for first in range(0, z, patch[2]):
         last = min(first + patch[2], z)

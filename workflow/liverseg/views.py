@@ -12,9 +12,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
+
+if TYPE_CHECKING:
+    import vedo
 
 PIXELS = 640  # longest side of a view
 PROJECTIONS = {"front": 1, "right": 0}  # axis of the rays in an LPS array
@@ -123,17 +127,24 @@ def _ray_cast(brightness: np.ndarray, axis: int) -> np.ndarray:
     middle = (np.array(brightness.shape) - 1) / 2.0
     away = np.zeros(3)
     away[axis] = -4.0 * max(brightness.shape)
-    plotter.show(
-        volume,
-        camera={"pos": middle + away, "focal_point": middle, "viewup": (0, 0, 1)},
-    )
-    plotter.camera.ParallelProjectionOn()
-    plotter.camera.SetParallelScale(brightness.shape[2] / 2.0)
+    plotter.add(volume)
+    return _picture(plotter, middle + away, middle, brightness.shape[2] / 2.0)[..., 0].copy()
+
+
+def _picture(
+    plotter: "vedo.Plotter", position: np.ndarray, middle: np.ndarray, half_height: float
+) -> np.ndarray:
+    """What a plotter shows (h, w, 3) in parallel projection; drawn once, unlike by `show`."""
+    camera = plotter.camera
+    camera.SetPosition(position)
+    camera.SetFocalPoint(middle)
+    camera.SetViewUp(0, 0, 1)
+    camera.ParallelProjectionOn()
+    camera.SetParallelScale(half_height)
     plotter.renderer.ResetCameraClippingRange()
-    plotter.render()
-    picture = plotter.screenshot(asarray=True)
+    picture = np.asarray(plotter.screenshot(asarray=True))
     plotter.close()
-    return np.asarray(picture)[..., 0].copy()
+    return picture
 
 
 def _shade(parts: Sequence[Part], direction: np.ndarray) -> np.ndarray:
@@ -151,17 +162,8 @@ def _shade(parts: Sequence[Part], direction: np.ndarray) -> np.ndarray:
         meshes.append(mesh)
     middle, radius = _sphere(parts)
     position = middle + direction / np.linalg.norm(direction) * 4.0 * radius
-    plotter.show(
-        *meshes,
-        camera={"pos": position, "focal_point": middle, "viewup": (0, 0, 1)},
-    )
-    plotter.camera.ParallelProjectionOn()
-    plotter.camera.SetParallelScale(radius * 0.9)
-    plotter.renderer.ResetCameraClippingRange()
-    plotter.render()
-    picture = plotter.screenshot(asarray=True)
-    plotter.close()
-    return np.asarray(picture)[..., :3].copy()
+    plotter.add(*meshes)
+    return _picture(plotter, position, middle, radius * 0.9)[..., :3].copy()
 
 
 def _splat(parts: Sequence[Part], direction: np.ndarray) -> np.ndarray:

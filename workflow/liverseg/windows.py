@@ -18,9 +18,10 @@ classes (n, c, x, y, z) float32."""
 Slices = Callable[[int, int], np.ndarray]
 """Takes a half-open range of slices, gives them as (…, x, y, slices) float32."""
 
-# ASSUME a window with less than this part of its voxels above this value (−110 HU in the default
-# window) holds no soft tissue: air, lung, clothes and mattress.
-TISSUE = 0.2
+# ASSUME a window with less than this part of its voxels above this density holds no soft tissue.
+# Air (-1000), lung (-900 to -500), clothes and mattress (below -150) stay below; half of fat
+# (-100) and the fattest liver (-20) above, so that no window with a liver is skipped.
+TISSUE_HU = -110.0
 TISSUE_PART = 0.001
 
 
@@ -33,6 +34,16 @@ class WindowPlan:
 
     size: tuple[int, int, int]
     starts: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+def tissue_value(window_hu: Sequence[float]) -> float:
+    """TISSUE_HU as a prepared value, 0…1 over `window_hu`; as near as it gets outside of it.
+
+    Of a window that begins above, all that is not clipped to 0 counts as tissue; of one that ends
+    below, all that reaches its end.
+    """
+    low, high = window_hu
+    return float(np.clip((TISSUE_HU - low) / (high - low), 0.0, 0.99))
 
 
 def plan_windows(
@@ -88,6 +99,8 @@ class Blend:
         The predictors of an ensemble; each is blended apart, so that they can be compared.
     n_classes
         Foreground classes.
+    tissue
+        Prepared value above which there is soft tissue (`tissue_value`).
     batch
         Windows handed to a predictor at once, of those at one height.
     """
@@ -100,10 +113,12 @@ class Blend:
         members: Sequence[Predictor],
         *,
         n_classes: int,
+        tissue: float,
         batch: int = 1,
     ) -> None:
         self.prepared, self.shape, self.plan = prepared, shape, plan
         self.members, self.n_classes, self.batch = members, n_classes, batch
+        self.tissue = tissue
         self.tally = Tally()
         x, y, z = (max(n, side) for n, side in zip(shape, plan.size, strict=True))
         self._padded = (x, y, z)
@@ -159,7 +174,7 @@ class Blend:
             place = np.s_[x : x + self.plan.size[0], y : y + self.plan.size[1]]
             window = self._input[place]  # type: ignore[index]
             self._weight[place] += self._bump
-            if np.count_nonzero(window > TISSUE) < TISSUE_PART * window.size:
+            if np.count_nonzero(window > self.tissue) < TISSUE_PART * window.size:
                 self.tally.skipped += 1
                 continue
             corners.append(place)

@@ -32,6 +32,7 @@ rule correct_spacing:
     """Write a CT or label again with the spacing that the user's table gives."""
     input:
         source=unspaced,
+        ct=unspaced_ct,
     output:
         image="results/respaced/{patient}/{part}.nii.gz",
     log:

@@ -34,6 +34,11 @@ def unspaced(wildcards):
     return str(PATIENTS[wildcards.patient].unspaced[wildcards.part])
 
 
+def unspaced_ct(wildcards):
+    """The user's CT, whose axes those of the table are: its label may be stored along others."""
+    return str(PATIENTS[wildcards.patient].unspaced["ct"])
+
+
 def given_spacing(wildcards):
     """The spacing that the user's table gives, as JSON; null where it gives none."""
     return json.dumps(PATIENTS[wildcards.patient].spacing_mm)

@@ -66,6 +66,7 @@ rule build_report:
         predictions=every_prediction("results/predictions/{model}/{patient}/prediction.json"),
         scores=every_score,
         summaries=every_summary,
+        comparison=model_comparison,
         meshes=every_prediction("results/meshes/{model}/{patient}/mesh.json"),
         cases=every_prediction("results/report/cases/{model}/{patient}.js"),
     output:

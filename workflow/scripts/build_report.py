@@ -21,6 +21,7 @@ def main(
     scores: list[Path],
     summaries: list[Path],
     meshes: list[Path],
+    comparison: list[Path],
     benchmarks: str,
     settings: dict,
 ) -> None:
@@ -38,6 +39,7 @@ def main(
         scores=scores,
         summaries=summaries,
         meshes=meshes,
+        comparison=comparison,
         benchmarks=Path(benchmarks),
     )
     write_text(page, render(read_run(sources), settings))

@@ -6,9 +6,9 @@ from pathlib import Path
 from workflow.liverseg import respacing
 
 
-def main(source: Path, image: Path, part: str, spacing_mm: str) -> None:
+def main(source: Path, ct: Path, image: Path, part: str, spacing_mm: str) -> None:
     """Write the image; `spacing_mm` is a JSON list, as params are compared as text."""
-    respacing.correct_spacing(source, image, part, json.loads(spacing_mm))
+    respacing.correct_spacing(source, ct, image, part, json.loads(spacing_mm))
 
 
 if __name__ == "__main__":

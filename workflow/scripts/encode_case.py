@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from workflow.liverseg.images import read_image
+from workflow.liverseg.images import Image, read_image
+from workflow.liverseg.intake import read_masks
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.report_cases import encode_case, reference_on
+from workflow.liverseg.report_cases import encode_case
 from workflow.liverseg.report_payload import read_payload, write_payload
 from workflow.liverseg.report_scans import ViewGrid
 
@@ -24,9 +25,14 @@ def main(
 ) -> None:
     """Write the data file `cases/{model}/{patient}.js`; `label` is empty where there is none."""
     labels = LabelMap.from_settings(settings["labels"])
+    if isinstance(label, Path):
+        classes, reference, affine = read_masks(mask, label, labels, patient)
+    else:
+        image = read_image(mask, dtype=None)
+        classes, reference, affine = image.data, None, image.affine
     content = encode_case(
-        read_image(mask, dtype=None),
-        reference_on(mask, label, labels) if isinstance(label, Path) else None,
+        Image(classes, affine),
+        reference,
         grid=ViewGrid.from_json(read_payload(scan)),
         labels=labels,
         surfaces=meshes,

@@ -30,8 +30,9 @@ def main(
     shown = crop_to_body(as_patient(hu, regions, classes.affine))
     draw_overlay(overlay, shown, window_hu=chosen["window_hu"], slices=chosen["slices"])
     parts = scene_parts({path.stem: path for path in meshes})
-    views = draw_views(Scene(projection_volumes(shown)[1], tuple(parts.values())))
-    draw_projection(projection, shown, views)
+    body, inner = projection_volumes(shown)
+    views = draw_views(Scene(inner, tuple(parts.values())))
+    draw_projection(projection, shown, body, views)
     draw_surface(surface, views, parts=parts)
 
 
