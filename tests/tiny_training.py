@@ -25,7 +25,7 @@ TRAINING: dict[str, Any] = {
     "accumulate": 1,
     "patch": None,
     "foreground_fraction": 0.5,
-    "loss": {"name": "dice_cross_entropy", "class_weights": None},
+    "loss": {"name": "dice_cross_entropy"},
     "optimiser": {"name": "adamw", "learning_rate": 0.01, "weight_decay": 0.0, "momentum": 0.9},
     "schedule": {"name": "polynomial", "warmup_steps": 1, "power": 0.9},
     "clip_norm": 12.0,
@@ -78,15 +78,13 @@ def files_in(root: Path, out: str = "models") -> TrainingFiles:
     """The files that `tiny_files` wrote."""
     patients = [f"p{index}" for index in range(3)]
     return TrainingFiles(
-        train_images=[root / f"chunks/{patient}/image.npy" for patient in patients],
-        train_labels=[root / f"chunks/{patient}/label.npy" for patient in patients],
-        train_kept=[root / f"filtered/{patient}.tsv" for patient in patients],
-        validation_volumes=[root / "volumes/p3.npz"],
-        warm_start=[],
-        weights=root / out / "model.safetensors",
-        card=root / out / "model.json",
-        history=root / out / "history.csv",
-        events=root / out / "events",
+        [root / f"chunks/{patient}/image.npy" for patient in patients],
+        [root / f"chunks/{patient}/label.npy" for patient in patients],
+        [root / f"filtered/{patient}.tsv" for patient in patients],
+        [root / "volumes/p3.npz"],
+        root / out / "model.safetensors",
+        root / out / "model.json",
+        root / out / "history.csv",
     )
 
 

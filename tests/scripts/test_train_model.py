@@ -7,9 +7,8 @@ from workflow.scripts.train_model import main
 def test_it_writes_weights_card_and_history(tmp_path):
     files = tiny_files(tmp_path, out="results/models/tiny")
     main(
-        **{**vars(files), "events": str(tmp_path / "tensorboard")},
+        **vars(files),
         model="tiny",
-        part="/fold-0",
         settings=tiny_settings(epochs=1),
         code=[],
         resume=str(tmp_path / ".resume"),
@@ -17,5 +16,4 @@ def test_it_writes_weights_card_and_history(tmp_path):
     )
     assert files.weights.exists()
     assert files.card.exists()
-    assert list((tmp_path / "tensorboard/tiny/fold-0").glob("events.out.tfevents.*"))
     assert files.history.read_text().startswith("epoch,step,learning_rate")

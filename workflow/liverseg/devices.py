@@ -1,6 +1,5 @@
 """Which device, number format and memory format a training runs in, and why."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -49,20 +48,11 @@ class Compute:
 
 
 def choose_compute(settings: dict[str, Any]) -> Compute:
-    """Choose for this machine; `device`, `precision`, `memory_format` overrule where not `auto`.
-
-    LiversegError where the machine lacks the device, or the device cannot train in that format.
-    """
+    """Choose for this machine; `device`, `precision`, `memory_format` overrule where not `auto`."""
     device = _device(settings.get("device", "auto"))
     precision, order, reason = _best(device)
     if settings.get("precision", "auto") != "auto":
         precision, reason = PRECISIONS[settings["precision"]], "as the config says"
-    if precision == torch.float16 and device.type == "cpu":
-        raise fault(
-            found="`precision: float16` on a CPU",
-            expected="float16 on a GPU, whose loss scale keeps small gradients from vanishing",
-            remedy="set `precision: auto`, `bfloat16` or `float32`",
-        )
     if settings.get("memory_format", "auto") != "auto":
         order = settings["memory_format"] == "channels_last"
         reason += ", memory format as the config says"
@@ -114,9 +104,6 @@ def machine_settings(compute: Compute, threads: int) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32,
     )
     torch.set_num_threads(threads)
-    if compute.deterministic:
-        # cuBLAS reads it when CUDA starts, and repeats its bits only with a fixed workspace.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if compute.device.type == "cuda":
         # Autotuning picks by time and so by chance; it is left out where bits must repeat.
         # warn_only: a few layers of MONAI's networks have no deterministic backward on CUDA.

@@ -94,20 +94,3 @@ def read_released(folder: Path) -> Released:
             file=path, found=f"the name {name!r}", remedy="give the model a name without blanks"
         )
     return Released(folder, parts, name, labels, architecture)
-
-
-def weights_to_begin_from(place: Path) -> Path:
-    """The weights that `training.warm_start` means: the file itself, or that of a model's folder.
-
-    LiversegError where there are none.
-    """
-    weights = place / WEIGHTS if place.is_dir() else place
-    if weights.is_file():
-        return weights
-    folds = sorted(path.name for path in place.glob("fold-*"))
-    raise fault(
-        file=place,
-        expected=f"`training.warm_start`: a model's folder with {WEIGHTS}, or that file",
-        found=f"folds: {', '.join(folds)}" if folds else f"no {WEIGHTS}",
-        remedy="give one of the folds" if folds else "correct the path, or set it to null",
-    )

@@ -17,7 +17,6 @@ from referencing.jsonschema import DRAFT202012
 
 from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.training_settings import contradictions, reversed_ranges
 
 RANGES = (
     "volumes.window_hu",
@@ -82,7 +81,7 @@ def check(config: dict) -> dict:
         *LabelMap.from_settings(config["labels"]).problems(),
         *_range_problems(config),
         *_catalogue_problems(config),
-        *_training_problems(config),
+        *_own_training_problems(config),
     ]
     if problems:
         raise LiversegError("The configuration is not valid:\n  " + "\n  ".join(sorted(problems)))
@@ -171,21 +170,15 @@ def _catalogue_problems(config: dict) -> list[str]:
     return problems
 
 
-def _training_problems(config: dict) -> list[str]:
-    """What cannot be trained: of `training` laid under each model's own, and of the two together.
-
-    A model that is not under `train` stands in the catalogue only; it may ask for other settings.
-    """
-    labels = LabelMap.from_settings(config["labels"])
-    problems = list(reversed_ranges(config["training"]))
+def _own_training_problems(config: dict) -> list[str]:
+    """What a model's own `training` holds that `training` could not."""
+    problems = []
     for name, model in config["models"].items():
         whole = merged(config["training"], model.get("training", {}))
-        wrong = list(map(_explain, _validator("training.schema.yaml").iter_errors(whole)))
-        if not wrong:
-            wrong = [text for text in reversed_ranges(whole) if text not in problems]
-        if not wrong and name in config["train"]:
-            wrong = list(contradictions(model, whole, labels))
-        problems += [f"models.{name}: {text}" for text in wrong]
+        problems += [
+            f"models.{name}.training: {_explain(error)}"
+            for error in _validator("training.schema.yaml").iter_errors(whole)
+        ]
     return problems
 
 

@@ -76,7 +76,7 @@ def train(
         good = snapshot(state)
     last_save = time.monotonic()
 
-    report.start(epochs, steps_per_epoch, state.progress.step, state.progress.history)
+    report.start(epochs, steps_per_epoch, state.progress.step)
     while state.progress.step < steps:
         progress = state.progress
         epoch, index = divmod(progress.step, steps_per_epoch)

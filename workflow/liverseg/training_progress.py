@@ -1,11 +1,8 @@
-"""What a person sees of a training: a bar on a terminal, quiet lines in a log, TensorBoard."""
+"""What a person sees of a training: a bar on a terminal, quiet lines in a log."""
 
 import sys
 import time
-from pathlib import Path
 from typing import Any, TextIO
-
-from workflow.liverseg.training_events import Events
 
 LINES_APART_SECONDS = 30.0
 
@@ -13,21 +10,9 @@ LINES_APART_SECONDS = 30.0
 class Reporter:
     """Says how a training goes: `say` to the log, a bar on `terminal` where there is one."""
 
-    def __init__(
-        self,
-        name: str,
-        terminal: TextIO | None = None,
-        *,
-        events: Path | None = None,
-        quiet: bool = False,
-    ) -> None:
-        """`terminal`: a stream that is one, None for lines in the log alone; `quiet`: not these.
-
-        `events`: a folder for TensorBoard.
-        """
+    def __init__(self, name: str, terminal: TextIO | None = None, *, quiet: bool = False) -> None:
+        """`terminal`: a stream that is one, None for lines in the log alone; `quiet`: not these."""
         self.name = name
-        self._folder = events
-        self._events: Events | None = None
         self.quiet = quiet
         self.terminal = terminal
         self._bar: Any = None
@@ -43,12 +28,8 @@ class Reporter:
         if not self.quiet:
             print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
-    def start(
-        self, epochs: int, steps_per_epoch: int, done: int, history: list[dict[str, Any]]
-    ) -> None:
-        """The first step is about to be made; `done` steps, and `history`, are of before."""
-        if self._folder is not None and not self.quiet:
-            self._events = Events(self._folder, history)
+    def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
+        """The first step is about to be made, `done` steps having been made before."""
         self._epochs, self._steps, self._first = epochs, steps_per_epoch, done
         self._started = self._last_line = time.monotonic()
         if self.terminal is None:
@@ -86,8 +67,6 @@ class Reporter:
 
     def epoch(self, row: dict[str, Any]) -> None:
         """One epoch was made; its line is left out where many pass in short time."""
-        if self._events is not None:
-            self._events.epoch(row)
         validated = row["validation_dice"] is not None
         if validated:
             self._dice = row["validation_dice"]
@@ -115,8 +94,6 @@ class Reporter:
         """The last step was made."""
         if self._bar is not None:
             self._bar.stop()
-        if self._events is not None:
-            self._events.close()
         self.say(f"trained in {_duration(time.monotonic() - self._started)}")
 
 

@@ -32,27 +32,21 @@ RECORDED = ("torch", "monai", "numpy", "safetensors")
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a training reads and writes; the first three lists run in parallel, by patient.
-
-    warm_start: the weights to begin from; empty to begin with random ones. events: a folder for
-    TensorBoard, no output: it holds the times of the epochs.
-    """
+    """What a training reads and writes; the first three lists run in parallel, by patient."""
 
     train_images: list[Path]
     train_labels: list[Path]
     train_kept: list[Path]
     validation_volumes: list[Path]
-    warm_start: list[Path]
     weights: Path
     card: Path
     history: Path
-    events: Path
 
     @property
     def inputs(self) -> list[Path]:
         """Everything that is read."""
-        chunks = (*self.train_images, *self.train_labels, *self.train_kept)
-        return [*chunks, *self.validation_volumes, *self.warm_start]
+        lists = (self.train_images, self.train_labels, self.train_kept, self.validation_volumes)
+        return [path for paths in lists for path in paths]
 
 
 def run_training(
@@ -75,11 +69,12 @@ def run_training(
     training = merged(settings["training"], settings["model"].get("training", {}))
     architecture = {key: value for key, value in settings["model"].items() if key != "training"}
     labels = LabelMap.from_settings(settings["labels"])
-    report = Reporter(name, terminal, events=files.events, quiet=not group.leads)
+    report = Reporter(name, terminal, quiet=not group.leads)
     compute = choose_compute(training)
     with machine_settings(compute, training["threads"]), StopSignal().listening() as stop:
         torch.manual_seed(training["seed"])
         network = build_network(architecture, out_channels=labels.n_classes)
+        check_batch(has_batch_norm(network), training)
         network = together(network, group, compute)
         data = TrainingSet(
             read_chunks(files.train_images, files.train_labels, files.train_kept),
@@ -89,8 +84,8 @@ def run_training(
             group=group,
         )
         validation = read_validation(files.validation_volumes)
-        for weights in files.warm_start:
-            anew = warm_start(network, weights)
+        if training["warm_start"]:
+            anew = warm_start(network, Path(training["warm_start"]))
             report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
         processes = f"; {group.size} processes" if group.size > 1 else ""
         report.say(compute.describe() + f"; {training['threads']} threads{processes}")
@@ -120,6 +115,16 @@ def run_training(
             save_model(files.weights, files.card, trained.weights, card)
             resume.remove()
     return trained
+
+
+def check_batch(batch_norm: bool, training: dict[str, Any]) -> None:
+    """LiversegError where batch norm would take its statistics from a single sample."""
+    if batch_norm and training["batch_size"] == 1:
+        raise fault(
+            found="batch norm with `training.batch_size: 1`",
+            expected="several samples for its statistics: from one they say nothing of the next",
+            remedy="raise the batch size, or set `norm: instance` in the model",
+        )
 
 
 def together(network: nn.Module, group: ProcessGroup, compute: Compute) -> nn.Module:
@@ -156,6 +161,12 @@ def _class_weights(
         return None
     if wanted == "frequency":
         wanted = frequency_weights(data.class_voxels(labels.n_classes))
+    if len(wanted) != labels.n_classes:
+        raise fault(
+            found=f"{len(wanted)} class weights",
+            expected=f"{labels.n_classes}: the background's, then one for each of `labels`",
+            remedy="correct `training.loss.class_weights`",
+        )
     return torch.tensor(wanted, dtype=torch.float32, device=compute.device)
 
 

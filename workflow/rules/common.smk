@@ -18,7 +18,7 @@ from workflow.liverseg.jobs import prepare_jobs
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.machine import gpus_here
 from workflow.liverseg.patients import Cohort, read_cohort
-from workflow.liverseg.released import read_released, weights_to_begin_from
+from workflow.liverseg.released import read_released
 from workflow.liverseg.run_notes import RunNotes
 from workflow.liverseg.space import space_note
 from workflow.liverseg.spacings import respaced
@@ -194,16 +194,6 @@ def validation_volumes(wildcards):
     """Prepared volumes of the validation patients."""
     patients = patients_of(wildcards, "validation")
     return [f"results/volumes/{patient}.npz" for patient in patients]
-
-
-def warm_start(wildcards):
-    """The weights that a model's training begins from; nothing where it begins anew."""
-    own = CONFIG["models"][wildcards.model].get("training", {})
-    place = own.get("warm_start", CONFIG["training"]["warm_start"])
-    try:
-        return [str(weights_to_begin_from(Path(place)))] if place else []
-    except LiversegError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def every_prediction(pattern):

@@ -10,7 +10,6 @@ rule train_model:
         train_labels=train_labels,
         train_kept=train_kept,
         validation_volumes=validation_volumes,
-        warm_start=warm_start,
     output:
         weights="results/models/{model}{part}/model.safetensors",
         card="results/models/{model}{part}/model.json",
@@ -37,7 +36,6 @@ rule train_model:
         code=code_digest("train_model"),
         # Undeclared: Snakemake removes what a failed job declares.
         resume="results/.resume",
-        events="results/logs/tensorboard",
     script:
         "../scripts/train_model.py"
 

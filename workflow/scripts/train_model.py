@@ -13,16 +13,13 @@ def main(
     train_labels: list[Path],
     train_kept: list[Path],
     validation_volumes: list[Path],
-    warm_start: list[Path],
     weights: Path,
     card: Path,
     history: Path,
     model: str,
-    part: str,
     settings: dict,
     code: list[str],
     resume: str,
-    events: str,
     gpu: int,
 ) -> None:
     """Write weights, card and history; an interrupted training goes on where it was.
@@ -31,15 +28,7 @@ def main(
     A state that other code left is not gone on from: the result would be of neither.
     """
     files = TrainingFiles(
-        train_images=train_images,
-        train_labels=train_labels,
-        train_kept=train_kept,
-        validation_volumes=validation_volumes,
-        warm_start=warm_start,
-        weights=weights,
-        card=card,
-        history=history,
-        events=Path(events, model + part),
+        train_images, train_labels, train_kept, validation_volumes, weights, card, history
     )
     known: dict[str, Any] = {
         "name": model,
