@@ -85,6 +85,7 @@ def files_in(root: Path, out: str = "models") -> TrainingFiles:
         root / out / "model.safetensors",
         root / out / "model.json",
         root / out / "history.csv",
+        root / out / "events.out.tfevents.liverseg",
     )
 
 

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +13,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import masked_crc32c
 
 from tests.conftest import ROOT
-from tests.tiny_training import MODEL, tiny_files, tiny_settings
+from tests.tiny_training import MODEL, files_in, tiny_files, tiny_settings
 from workflow.liverseg import training as loop
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_json, sha256
 from workflow.liverseg.interruption import TrainingStopped
 from workflow.liverseg.model_files import load_model
+from workflow.liverseg.training_events import EventFile
 from workflow.liverseg.training_run import run_training
 
 
@@ -28,6 +33,21 @@ def run(root: Path, out: str = "models", **training):
     files = tiny_files(root, out)
     trained = run_training(files, name="tiny", settings=settings, resume_root=root / ".resume")
     return files, trained
+
+
+def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard reads: for each curve its epochs and values; every checksum is checked."""
+    found, rest = defaultdict(list), path.read_bytes()
+    while rest:
+        size = struct.unpack("<Q", rest[:8])[0]
+        body = rest[12 : 12 + size]
+        assert struct.unpack("<I", rest[8:12])[0] == masked_crc32c(rest[:8])
+        assert struct.unpack("<I", rest[12 + size : 16 + size])[0] == masked_crc32c(body)
+        event = Event.FromString(body)
+        for value in event.summary.value:
+            found[value.tag].append((event.step, value.simple_value))
+        rest = rest[16 + size :]
+    return dict(found)
 
 
 def test_it_learns_and_its_files_say_what_they_are(tmp_path):
@@ -44,6 +64,37 @@ def test_it_learns_and_its_files_say_what_they_are(tmp_path):
     assert not list((tmp_path / ".resume").iterdir())
 
 
+def test_the_events_for_tensorboard_say_what_the_history_says(tmp_path):
+    files, trained = run(tmp_path, validate_every=2)
+    found = curves(files.events)
+    assert set(found) == {"loss/train", "dice/train", "dice/validation", "learning_rate"}
+    for tag, column in (("loss/train", "train_loss"), ("learning_rate", "learning_rate")):
+        expected = [(row["epoch"], np.float32(row[column])) for row in trained.history]
+        assert found[tag] == expected
+    assert [epoch for epoch, _ in found["dice/validation"]] == [2, 3]  # no event where none was
+
+
+def test_events_have_a_dice_for_each_region_and_no_epoch_twice(tmp_path):
+    row = {"epoch": 1, "step": 3, "validation_dice": 0.5, "validation_dice_tumour": 0.25}
+    path = tmp_path / "events.out.tfevents.liverseg"
+    events = EventFile(path)
+    history = [row]
+    events.update(history)
+    events.update([*history, {**row, "epoch": 2}])
+    events.update([*history, {**row, "epoch": 2, "validation_dice": 0.75}])  # as after a rollback
+    assert curves(path) == {
+        "dice/validation": [(1, 0.5), (2, 0.75)],
+        "dice_tumour/validation": [(1, 0.25), (2, 0.25)],
+    }
+
+
+def test_the_events_grow_while_it_trains(tmp_path, monkeypatch):
+    broken_at(monkeypatch, set(range(5, 100)))  # from the second epoch on
+    with pytest.raises(LiversegError):
+        run(tmp_path)
+    assert len(curves(files_in(tmp_path).events)["loss/train"]) == 1
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_two_runs_end_in_the_same_bits(tmp_path, precision):
     digests = {sha256(run(tmp_path, out, precision=precision)[0].weights) for out in "ab"}
@@ -57,7 +108,7 @@ def test_25_kills_change_no_bit(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "25 kills" in done.stdout
-    for name in ("model.safetensors", "history.csv", "model.json"):
+    for name in ("model.safetensors", "history.csv", "model.json", "events.out.tfevents.liverseg"):
         assert sha256(tmp_path / "killed" / name) == sha256(files.weights.with_name(name))
 
 

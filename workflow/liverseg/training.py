@@ -156,7 +156,7 @@ def train(
                 progress.epochs_without_gain += every
         progress.history.append(_row(state, epoch, steps_per_epoch, score))
         progress.loss_sum = progress.dice_sum = 0.0
-        report.epoch(progress.history[-1])
+        report.epoch(progress.history)
 
     report.end()
     progress = state.progress

@@ -24,6 +24,7 @@ from workflow.liverseg.networks import build_network, has_batch_norm
 from workflow.liverseg.settings import merged
 from workflow.liverseg.training import Trained, train
 from workflow.liverseg.training_data import TrainingSet, read_chunks
+from workflow.liverseg.training_events import EventFile, write_events
 from workflow.liverseg.training_progress import Reporter
 from workflow.liverseg.validation import read_validation
 
@@ -41,6 +42,7 @@ class TrainingFiles:
     weights: Path
     card: Path
     history: Path
+    events: Path
 
     @property
     def inputs(self) -> list[Path]:
@@ -59,7 +61,7 @@ def run_training(
     terminal: TextIO | None = None,
     group: ProcessGroup = ALONE,
 ) -> Trained:
-    """Train the model `name` and write its weights, card and history.
+    """Train the model `name` and write its weights, card, history and events.
 
     `settings` holds the config's `training`, `labels`, `volumes`, `chunks`, and `model`, the
     entry of the catalogue, whose own `training` is laid over the general one. A training that was
@@ -69,7 +71,8 @@ def run_training(
     training = merged(settings["training"], settings["model"].get("training", {}))
     architecture = {key: value for key, value in settings["model"].items() if key != "training"}
     labels = LabelMap.from_settings(settings["labels"])
-    report = Reporter(name, terminal, quiet=not group.leads)
+    events = EventFile(files.events) if group.leads else None
+    report = Reporter(name, terminal, events=events, quiet=not group.leads)
     compute = choose_compute(training)
     with machine_settings(compute, training["threads"]), StopSignal().listening() as stop:
         torch.manual_seed(training["seed"])
@@ -112,6 +115,7 @@ def run_training(
                 return trained
             card = _card(name, architecture, training, settings, files, trained, data, compute)
             write_table(files.history, pd.DataFrame(trained.history))
+            write_events(files.events, trained.history)
             save_model(files.weights, files.card, trained.weights, card)
             resume.remove()
     return trained

@@ -1,6 +1,6 @@
 # In: the chunks kept of the training patients, the volumes of the validation patients.
-# Out: results/models/{model}/: weights, card and history of each model under `train`; with
-# cross-validation of each of its folds, in results/models/{model}/fold-{k}/.
+# Out: results/models/{model}/: weights, card, history and TensorBoard events of each model under
+# `train`; with cross-validation of each of its folds, in results/models/{model}/fold-{k}/.
 
 
 rule train_model:
@@ -19,6 +19,7 @@ rule train_model:
             category="Training",
             labels={"model": "{model}{part}"},
         ),
+        events="results/models/{model}{part}/events.out.tfevents.liverseg",
     log:
         "results/logs/train_model/{model}{part}.log",
     benchmark:
