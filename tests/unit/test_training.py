@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
 from tests.conftest import ROOT
 from tests.tiny_training import MODEL, files_in, tiny_files, tiny_settings
 from workflow.liverseg import training as loop
+from workflow.liverseg.checkpoints import resume_key
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_json, sha256
 from workflow.liverseg.interruption import TrainingStopped
@@ -194,8 +196,42 @@ def test_patches_are_cut_from_chunks(tmp_path):
 
 def test_a_warm_start_takes_what_fits(tmp_path):
     files, _ = run(tmp_path, "first", epochs=1)
-    _, trained = run(tmp_path, "second", epochs=1, warm_start=str(files.weights))
-    assert trained.history[0]["train_loss"] > 0
+    warm = replace(files_in(tmp_path, "second"), warm_start=[files.weights])
+    still = {"name": "sgd", "learning_rate": 1e-12, "weight_decay": 0.0, "momentum": 0.0}
+    settings = tiny_settings(epochs=1, optimiser=still)
+    settings["labels"] = [{"name": name, "values": [value]} for value, name in enumerate("ab", 1)]
+    run_training(warm, name="warm", settings=settings, resume_root=tmp_path / ".resume")
+    first, second = load_file(files.weights), load_file(warm.weights)
+    anew = {name for name, tensor in first.items() if tensor.shape != second[name].shape}
+    assert anew == {"network.output.weight", "network.output.bias"}
+    kept = [name for name in first if name not in anew and name.endswith("weight")]
+    for name in kept:
+        torch.testing.assert_close(second[name], first[name])
+    assert sha256(files.weights) in read_json(warm.card)["notes"][0]
+
+
+def test_other_weights_to_begin_from_are_another_training(tmp_path):
+    files = tiny_files(tmp_path)
+    keys = set()
+    for content in (b"one", b"two"):
+        files.weights.parent.mkdir(exist_ok=True)
+        files.weights.write_bytes(content)
+        keys.add(resume_key({}, replace(files, warm_start=[files.weights]).inputs, "tiny"))
+    assert len(keys | {resume_key({}, files.inputs, "tiny")}) == 3
+
+
+def test_damaged_weights_to_begin_from_are_named_with_the_setting(tmp_path):
+    files = tiny_files(tmp_path)
+    damaged = tmp_path / "released" / "model.safetensors"
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"no weights")
+    with pytest.raises(LiversegError, match=r"(?s)released/model\.safetensors.*warm_start"):
+        run_training(
+            replace(files, warm_start=[damaged]),
+            name="tiny",
+            settings=tiny_settings(),
+            resume_root=tmp_path,
+        )
 
 
 def test_deep_supervision_trains(tmp_path):

@@ -33,12 +33,16 @@ RECORDED = ("torch", "monai", "numpy", "safetensors")
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a training reads and writes; the first three lists run in parallel, by patient."""
+    """What a training reads and writes; the first three lists run in parallel, by patient.
+
+    warm_start: the weights to begin from, or nothing.
+    """
 
     train_images: list[Path]
     train_labels: list[Path]
     train_kept: list[Path]
     validation_volumes: list[Path]
+    warm_start: list[Path]
     weights: Path
     card: Path
     history: Path
@@ -47,8 +51,8 @@ class TrainingFiles:
     @property
     def inputs(self) -> list[Path]:
         """Everything that is read."""
-        lists = (self.train_images, self.train_labels, self.train_kept, self.validation_volumes)
-        return [path for paths in lists for path in paths]
+        patients = self.train_images + self.train_labels + self.train_kept
+        return patients + self.validation_volumes + self.warm_start
 
 
 def run_training(
@@ -87,8 +91,8 @@ def run_training(
             group=group,
         )
         validation = read_validation(files.validation_volumes)
-        if training["warm_start"]:
-            anew = warm_start(network, Path(training["warm_start"]))
+        for weights in files.warm_start:
+            anew = warm_start(network, weights)
             report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
         processes = f"; {group.size} processes" if group.size > 1 else ""
         report.say(compute.describe() + f"; {training['threads']} threads{processes}")
@@ -209,4 +213,5 @@ def _card(
         versions={"python": platform.python_version(), **versions},
         device=compute.describe(),
         threads=training["threads"],
+        notes=[f"began from weights of SHA-256 {sha256(path)}" for path in files.warm_start],
     )

@@ -1,4 +1,5 @@
-# In: the chunks kept of the training patients, the volumes of the validation patients.
+# In: the chunks kept of the training patients, the volumes of the validation patients, and the
+# weights of a released model where training begins from them.
 # Out: results/models/{model}/: weights, card, history and TensorBoard events of each model under
 # `train`; with cross-validation of each of its folds, in results/models/{model}/fold-{k}/.
 
@@ -10,6 +11,7 @@ rule train_model:
         train_labels=train_labels,
         train_kept=train_kept,
         validation_volumes=validation_volumes,
+        warm_start=warm_start,
     output:
         weights="results/models/{model}{part}/model.safetensors",
         card="results/models/{model}{part}/model.json",

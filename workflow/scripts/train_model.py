@@ -12,6 +12,7 @@ def main(
     train_labels: list[Path],
     train_kept: list[Path],
     validation_volumes: list[Path],
+    warm_start: list[Path],
     weights: Path,
     card: Path,
     history: Path,
@@ -28,7 +29,15 @@ def main(
     A state that other code left is not gone on from: the result would be of neither.
     """
     files = TrainingFiles(
-        train_images, train_labels, train_kept, validation_volumes, weights, card, history, events
+        train_images,
+        train_labels,
+        train_kept,
+        validation_volumes,
+        warm_start,
+        weights,
+        card,
+        history,
+        events,
     )
     known = {"name": model, "settings": settings, "code": tuple(code), "resume_root": Path(resume)}
     if gpu > 1:
