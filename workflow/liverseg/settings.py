@@ -17,6 +17,7 @@ from referencing.jsonschema import DRAFT202012
 
 from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.model_checks import untrainable
 
 RANGES = (
     "volumes.window_hu",
@@ -183,9 +184,14 @@ def _training_problems(config: dict) -> list[str]:
     """What no schema can say of `training`, and of each trained model's own, laid over it."""
     problems = _reversed_ranges("training", config["training"])
     for name in config["train"]:
-        own = config["models"].get(name, {}).get("training", {})
+        if name not in config["models"]:
+            continue  # told of elsewhere
+        model = config["models"][name]
+        own = model.get("training", {})
+        whole = merged(config["training"], own)
+        found = untrainable(model, whole, n_classes=len(config["labels"]) + 1)
+        problems += [f"models.{name}: {problem}" for problem in found]
         if "augmentation" in own:
-            whole = merged(config["training"], own)
             problems += _reversed_ranges(f"models.{name}.training", whole)
     return problems
 
