@@ -97,9 +97,9 @@ class Reporter:
         self.say(text if last else f"{text}, {_duration(left)} left")
 
     def rolled_back(self, epoch: int, index: int, loss: float, length: float) -> None:
-        """A step had no finite loss or gradient."""
+        """A step had no finite loss or gradient, or left weights that are not finite."""
         self.say(
-            f"epoch {epoch + 1}, step {index + 1}: loss {loss}, gradient {length}; "
+            f"epoch {epoch + 1}, step {index + 1}: loss {loss}, gradient {length}, or the weights after it are not finite; "
             "back to the epoch's start with half the learning rate"
         )
 
