@@ -70,7 +70,7 @@ rule train_model:
         lambda w: expand("results/chunks/{patient}/{part}.npy", patient=of("train"), part=["image", "label"]),
         lambda w: expand("results/filtered/{patient}.tsv", patient=of("train")),
         lambda w: expand("results/volumes/{patient}.npz", patient=of("validation")),
-    output: multiext("results/models/{model}/", "model.safetensors", "model.json", "history.csv")
+    output: multiext("results/models/{model}/", "model.safetensors", "model.json", "history.csv", "events.out.tfevents.liverseg")
     shell: "touch {output}"
 
 rule predict_patient:

@@ -82,9 +82,11 @@ def files_in(root: Path, out: str = "models") -> TrainingFiles:
         [root / f"chunks/{patient}/label.npy" for patient in patients],
         [root / f"filtered/{patient}.tsv" for patient in patients],
         [root / "volumes/p3.npz"],
+        [],
         root / out / "model.safetensors",
         root / out / "model.json",
         root / out / "history.csv",
+        root / out / "events.out.tfevents.liverseg",
     )
 
 

@@ -141,3 +141,16 @@ def test_a_cut_makes_air_and_background_at_one_end():
     assert image[..., :6].min() == 1
     assert image[..., 6:].max() == 0
     assert classes[..., 6:].max() == 0
+
+
+@pytest.mark.parametrize(
+    "nothing", [{"cut": 0.0}, {"blur": 0.0}, {"noise": 0.0}, {"brightness": 0.0}, {"contrast": 1.0}]
+)
+def test_the_strength_at_which_an_effect_is_off_changes_nothing(nothing):
+    image = source()[0].float()[None]
+    classes = torch.ones(1, *image.shape[2:], dtype=torch.int64)
+    changed = image.clone()
+    cut_field_of_view(changed, classes, [plain_draw(**nothing)])
+    changed = change_intensities(changed, [plain_draw(**nothing)])
+    torch.testing.assert_close(changed, image, rtol=0, atol=1e-6)
+    assert classes.min() == 1

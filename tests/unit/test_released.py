@@ -5,7 +5,7 @@ import pytest
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import write_json
 from workflow.liverseg.layouts import read_folder
-from workflow.liverseg.released import read_released
+from workflow.liverseg.released import read_released, warm_starts
 from workflow.liverseg.splitting import Member, split_patients
 
 CARD = {
@@ -83,3 +83,31 @@ def test_what_is_named_like_a_label_is_not_taken_for_a_ct(tmp_path):
     for name in ("one.nii.gz", "one_label.nii.gz"):
         (tmp_path / name).touch()
     assert read_folder(tmp_path) is None
+
+
+def test_weights_to_begin_from_are_those_of_the_folder_and_a_models_own_setting_wins(tmp_path):
+    config = {
+        "train": ["a", "b", "c"],
+        "training": {"warm_start": str(release(tmp_path / "general"))},
+        "models": {
+            "a": {},
+            "b": {"training": {"warm_start": str(release(tmp_path / "own"))}},
+            "c": {"training": {"warm_start": None}},
+        },
+    }
+    general, own = (str(tmp_path / name / "model.safetensors") for name in ("general", "own"))
+    assert warm_starts(config) == {"a": [general], "b": [own], "c": []}
+
+
+@pytest.mark.parametrize(
+    ("own", "setting"),
+    [({}, "`training.warm_start`"), ({"warm_start": "gone"}, "`models.a.training.warm_start`")],
+)
+def test_missing_weights_to_begin_from_are_told_with_setting_and_path(own, setting):
+    config = {
+        "train": ["a"],
+        "training": {"warm_start": "gone"},
+        "models": {"a": {"training": own}},
+    }
+    with pytest.raises(LiversegError, match=f"{setting}.*(?s:.)*no file gone/model.safetensors"):
+        warm_starts(config)

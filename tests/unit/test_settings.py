@@ -164,3 +164,43 @@ def test_an_ensemble_of_what_is_not_trained_is_refused():
     }
     with pytest.raises(LiversegError, match=r"ensembles\.both: `unet3d` is not under `train`"):
         check(config)
+
+
+EFFECTS = ["cut", "blur", "low_resolution", "noise", "brightness", "contrast", "gamma"]
+
+
+def with_effect(effect: str, ends: list[float]) -> dict[str, Any]:
+    config = read_config(ROOT / "config/config.yaml")
+    config["training"]["augmentation"][effect] = {"probability": 0.5, "range": ends}
+    return config
+
+
+@pytest.mark.parametrize("effect", [*EFFECTS, "invert_gamma"])
+def test_strengths_of_augmentation_are_bounded_and_in_order(effect):
+    check(with_effect(effect, [0.4, 0.5] if effect != "low_resolution" else [1.5, 2]))
+    place = rf"training\.augmentation\.{effect}\.range"
+    for beyond in ([-2, 1], [0.5, 11]):
+        with pytest.raises(LiversegError, match=place):
+            check(with_effect(effect, beyond))
+    reversed_range = [0.5, 0.4] if effect != "low_resolution" else [2, 1.5]
+    with pytest.raises(
+        LiversegError, match=rf"{place}: \[.*\] is no range; write \[lower, upper\]"
+    ):
+        check(with_effect(effect, reversed_range))
+
+
+def test_a_scale_the_wrong_way_round_is_refused_in_a_models_own_training_too():
+    config = read_config(ROOT / "config/config.yaml")
+    config["models"]["unet3d-narrow"]["training"] = {"augmentation": {"scale": [1.2, 0.8]}}
+    words = r"models\.unet3d-narrow\.training\.augmentation\.scale: \[1\.2, 0\.8\] is no range"
+    with pytest.raises(LiversegError, match=words):
+        check(config)
+
+
+def test_an_effect_that_is_left_out_is_off(config: dict) -> None:
+    config["training"]["augmentation"] = {}
+    how = check(config)["training"]["augmentation"]
+    off = {effect: [1, 1] for effect in ("low_resolution", "contrast", "gamma", "invert_gamma")}
+    off |= {effect: [0, 0] for effect in ("cut", "blur", "noise", "brightness")}
+    assert {name: effect["range"] for name, effect in how.items() if name in off} == off
+    assert all(how[name]["probability"] == 0 for name in off)

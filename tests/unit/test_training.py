@@ -2,8 +2,10 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +13,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import masked_crc32c
 
 from tests.conftest import ROOT
-from tests.tiny_training import MODEL, tiny_files, tiny_settings
+from tests.tiny_training import MODEL, files_in, tiny_files, tiny_settings
 from workflow.liverseg import training as loop
+from workflow.liverseg.checkpoints import ResumeFolder, resume_key
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_json, sha256
 from workflow.liverseg.interruption import TrainingStopped
 from workflow.liverseg.model_files import load_model
+from workflow.liverseg.training_events import EventFile
 from workflow.liverseg.training_run import run_training
 
 
@@ -28,6 +35,21 @@ def run(root: Path, out: str = "models", **training):
     files = tiny_files(root, out)
     trained = run_training(files, name="tiny", settings=settings, resume_root=root / ".resume")
     return files, trained
+
+
+def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard reads: for each curve its epochs and values; every checksum is checked."""
+    found, rest = defaultdict(list), path.read_bytes()
+    while rest:
+        size = struct.unpack("<Q", rest[:8])[0]
+        body = rest[12 : 12 + size]
+        assert struct.unpack("<I", rest[8:12])[0] == masked_crc32c(rest[:8])
+        assert struct.unpack("<I", rest[12 + size : 16 + size])[0] == masked_crc32c(body)
+        event = Event.FromString(body)
+        for value in event.summary.value:
+            found[value.tag].append((event.step, value.simple_value))
+        rest = rest[16 + size :]
+    return dict(found)
 
 
 def test_it_learns_and_its_files_say_what_they_are(tmp_path):
@@ -44,6 +66,37 @@ def test_it_learns_and_its_files_say_what_they_are(tmp_path):
     assert not list((tmp_path / ".resume").iterdir())
 
 
+def test_the_events_for_tensorboard_say_what_the_history_says(tmp_path):
+    files, trained = run(tmp_path, validate_every=2)
+    found = curves(files.events)
+    assert set(found) == {"loss/train", "dice/train", "dice/validation", "learning_rate"}
+    for tag, column in (("loss/train", "train_loss"), ("learning_rate", "learning_rate")):
+        expected = [(row["epoch"], np.float32(row[column])) for row in trained.history]
+        assert found[tag] == expected
+    assert [epoch for epoch, _ in found["dice/validation"]] == [2, 3]  # no event where none was
+
+
+def test_events_have_a_dice_for_each_region_and_no_epoch_twice(tmp_path):
+    row = {"epoch": 1, "step": 3, "validation_dice": 0.5, "validation_dice_tumour": 0.25}
+    path = tmp_path / "events.out.tfevents.liverseg"
+    events = EventFile(path)
+    history = [row]
+    events.update(history)
+    events.update([*history, {**row, "epoch": 2}])
+    events.update([*history, {**row, "epoch": 2, "validation_dice": 0.75}])  # as after a rollback
+    assert curves(path) == {
+        "dice/validation": [(1, 0.5), (2, 0.75)],
+        "dice_tumour/validation": [(1, 0.25), (2, 0.25)],
+    }
+
+
+def test_the_events_grow_while_it_trains(tmp_path, monkeypatch):
+    broken_at(monkeypatch, set(range(5, 100)))  # from the second epoch on
+    with pytest.raises(LiversegError):
+        run(tmp_path)
+    assert len(curves(files_in(tmp_path).events)["loss/train"]) == 1
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_two_runs_end_in_the_same_bits(tmp_path, precision):
     digests = {sha256(run(tmp_path, out, precision=precision)[0].weights) for out in "ab"}
@@ -57,7 +110,7 @@ def test_25_kills_change_no_bit(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "25 kills" in done.stdout
-    for name in ("model.safetensors", "history.csv", "model.json"):
+    for name in ("model.safetensors", "history.csv", "model.json", "events.out.tfevents.liverseg"):
         assert sha256(tmp_path / "killed" / name) == sha256(files.weights.with_name(name))
 
 
@@ -101,10 +154,19 @@ def test_a_nan_is_answered_by_going_back_with_a_smaller_step(tmp_path, monkeypat
 
 
 def test_a_nan_that_stays_ends_with_the_remedy_and_leaves_best_alone(tmp_path, monkeypatch):
-    broken_at(monkeypatch, set(range(5, 100)))
+    constant = {"schedule": {"name": "constant", "warmup_steps": 0, "power": 1}}
+    _, first = run(tmp_path, "first", epochs=1, **constant)
+    broken_at(monkeypatch, set(range(5, 100)))  # from the second epoch on
     with pytest.raises(LiversegError, match=r"learning_rate"):
-        run(tmp_path)
+        run(tmp_path, **constant)
     assert not (tmp_path / "models" / "model.safetensors").exists()
+    (folder,) = (tmp_path / ".resume").iterdir()
+    left = ResumeFolder(folder).newest()
+    best = {name: tensor for name, tensor in left.tensors.items() if name.startswith("best.")}
+    assert left.progress.best_epoch == 1
+    assert best.keys() == {f"best.{name}" for name in first.weights}
+    for name, tensor in first.weights.items():
+        assert torch.equal(best[f"best.{name}"], tensor)
 
 
 def test_batch_norm_with_one_sample_is_refused_with_the_remedy(tmp_path):
@@ -131,6 +193,21 @@ def test_early_stopping_stops_early(tmp_path):
     assert len(trained.history) < 10
 
 
+def test_two_accumulated_batches_move_the_weights_as_one_of_twice_the_size(tmp_path):
+    alike = {
+        "epochs": 1,
+        "model": {**MODEL, "norm": "instance"},
+        "loss": {"name": "cross_entropy", "class_weights": None},  # a mean over samples
+        "optimiser": {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0.0, "momentum": 0.9},
+        "clip_norm": None,
+        "average_decay": None,
+    }
+    _, halves = run(tmp_path, "halves", accumulate=2, batch_size=2, **alike)
+    _, wholes = run(tmp_path, "wholes", accumulate=1, batch_size=4, **alike)
+    for name, tensor in wholes.weights.items():
+        torch.testing.assert_close(halves.weights[name], tensor, rtol=1e-4, atol=1e-6)
+
+
 def test_accumulated_steps_see_as_many_samples_as_larger_batches(tmp_path):
     _, trained = run(tmp_path, accumulate=2, steps_per_epoch=None, batch_size=2)
     assert trained.history[-1]["step"] == 3  # three chunks, four samples a step: one step an epoch
@@ -143,8 +220,42 @@ def test_patches_are_cut_from_chunks(tmp_path):
 
 def test_a_warm_start_takes_what_fits(tmp_path):
     files, _ = run(tmp_path, "first", epochs=1)
-    _, trained = run(tmp_path, "second", epochs=1, warm_start=str(files.weights))
-    assert trained.history[0]["train_loss"] > 0
+    warm = replace(files_in(tmp_path, "second"), warm_start=[files.weights])
+    still = {"name": "sgd", "learning_rate": 1e-12, "weight_decay": 0.0, "momentum": 0.0}
+    settings = tiny_settings(epochs=1, optimiser=still)
+    settings["labels"] = [{"name": name, "values": [value]} for value, name in enumerate("ab", 1)]
+    run_training(warm, name="warm", settings=settings, resume_root=tmp_path / ".resume")
+    first, second = load_file(files.weights), load_file(warm.weights)
+    anew = {name for name, tensor in first.items() if tensor.shape != second[name].shape}
+    assert anew == {"network.output.weight", "network.output.bias"}
+    kept = [name for name in first if name not in anew and name.endswith("weight")]
+    for name in kept:
+        torch.testing.assert_close(second[name], first[name])
+    assert sha256(files.weights) in read_json(warm.card)["notes"][0]
+
+
+def test_other_weights_to_begin_from_are_another_training(tmp_path):
+    files = tiny_files(tmp_path)
+    keys = set()
+    for content in (b"one", b"two"):
+        files.weights.parent.mkdir(exist_ok=True)
+        files.weights.write_bytes(content)
+        keys.add(resume_key({}, replace(files, warm_start=[files.weights]).inputs, "tiny"))
+    assert len(keys | {resume_key({}, files.inputs, "tiny")}) == 3
+
+
+def test_damaged_weights_to_begin_from_are_named_with_the_setting(tmp_path):
+    files = tiny_files(tmp_path)
+    damaged = tmp_path / "released" / "model.safetensors"
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"no weights")
+    with pytest.raises(LiversegError, match=r"(?s)released/model\.safetensors.*warm_start"):
+        run_training(
+            replace(files, warm_start=[damaged]),
+            name="tiny",
+            settings=tiny_settings(),
+            resume_root=tmp_path,
+        )
 
 
 def test_deep_supervision_trains(tmp_path):

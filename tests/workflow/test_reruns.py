@@ -295,6 +295,24 @@ def test_a_second_model_runs_its_own_jobs(house: House, planned: Planned) -> Non
     assert planned() == expected
 
 
+def test_other_weights_to_begin_from_retrain_and_missing_ones_stop_the_run(house: House) -> None:
+    released = house.run / "released"
+    shutil.copytree(house.run / "results/models/tiny", released)
+    house.set(training={"warm_start": "released"})
+    assert house.snakemake("--dry-run").jobs == TRAINED
+    assert house.snakemake("--touch").returncode == 0
+    assert house.snakemake("--dry-run").jobs == set()
+    weights = released / "model.safetensors"
+    weights.write_bytes(weights.read_bytes() + b"other")
+    assert house.snakemake("--dry-run").jobs == TRAINED
+    weights.unlink()
+    run = house.snakemake("--dry-run")
+    assert run.returncode != 0
+    assert "`training.warm_start`" in run.text
+    assert "no file released/model.safetensors" in run.text
+    assert not run.jobs
+
+
 def split_then_plan(house: House) -> set[str]:
     """Run up to the split, plan the rest: all that the change runs, without training it here."""
     first = house.snakemake("--until", "split_patients")

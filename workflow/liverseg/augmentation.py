@@ -173,7 +173,7 @@ def change_intensities(image: torch.Tensor, draws: list[Draw]) -> torch.Tensor:
 
 def _change(x: torch.Tensor, drawn: Draw) -> torch.Tensor:
     strength = drawn.strengths
-    if (sigma := strength["blur"]) is not None:
+    if sigma := strength["blur"]:  # a blur of 0 voxels is none
         x = _blur(x, sigma)
     if (factor := strength["low_resolution"]) is not None:
         x = _coarsen(x, factor)

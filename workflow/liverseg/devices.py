@@ -1,5 +1,6 @@
 """Which device, number format and memory format a training runs in, and why."""
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -48,15 +49,34 @@ class Compute:
 
 
 def choose_compute(settings: dict[str, Any]) -> Compute:
-    """Choose for this machine; `device`, `precision`, `memory_format` overrule where not `auto`."""
+    """Choose for this machine; `device`, `precision`, `memory_format` overrule where not `auto`.
+
+    LiversegError where the device is not there, or cannot compute in that precision.
+    """
+    prepare_cuda(settings)
     device = _device(settings.get("device", "auto"))
     precision, order, reason = _best(device)
     if settings.get("precision", "auto") != "auto":
         precision, reason = PRECISIONS[settings["precision"]], "as the config says"
+    if device.type == "cpu" and precision == torch.float16:
+        raise fault(
+            found="`precision: float16` on a CPU",
+            expected="a GPU: on CPUs half precision is slow, and its gradients vanish",
+            remedy="set `precision` to auto, bfloat16 or float32, or compute on a GPU",
+        )
     if settings.get("memory_format", "auto") != "auto":
         order = settings["memory_format"] == "channels_last"
         reason += ", memory format as the config says"
     return Compute(device, precision, order, settings.get("deterministic", True), reason)
+
+
+def prepare_cuda(settings: dict[str, Any]) -> None:
+    """Let cuBLAS repeat its sums where that is wanted; it looks once, when CUDA's context is made.
+
+    A value that the user has set stays.
+    """
+    if settings.get("deterministic", True):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def _device(wanted: str) -> torch.device:

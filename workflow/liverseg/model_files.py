@@ -109,9 +109,18 @@ def load_model(weights: Path, card_path: Path) -> tuple[nn.Module, ModelCard]:
 def warm_start(network: nn.Module, weights: Path) -> list[str]:
     """Take over the weights that fit in name and shape; returns the names of those that do not.
 
-    With another number of classes the output layer starts anew. LiversegError if nothing fits.
+    With another number of classes the output layer starts anew. LiversegError if nothing fits or
+    the file cannot be read.
     """
-    there = load_file(weights)
+    try:
+        there = load_file(weights)
+    except (SafetensorError, OSError) as error:
+        raise fault(
+            file=weights,
+            expected="the weights that `training.warm_start` means",
+            found=str(error).splitlines()[0],
+            remedy="fetch or train that model again",
+        ) from error
     own = network.state_dict()
     fitting = {
         name: tensor
@@ -122,7 +131,7 @@ def warm_start(network: nn.Module, weights: Path) -> list[str]:
         raise fault(
             file=weights,
             found="no weight fits in name and shape",
-            remedy="set `warm_start` to a model of the same network and width, or to null",
+            remedy="set `training.warm_start` to a model of the same network and width, or to null",
         )
     network.load_state_dict({**own, **fitting})
     return sorted(set(own) - set(fitting))

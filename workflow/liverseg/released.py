@@ -1,4 +1,4 @@
-"""A released model: a folder that holds weights and card, applied to new patients as it is."""
+"""A released model: a folder of weights and card, applied as it is or trained on from there."""
 
 import re
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import read_json
+from workflow.liverseg.settings import merged
 
 WEIGHTS, CARD, HISTORY = "model.safetensors", "model.json", "history.csv"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -94,3 +95,27 @@ def read_released(folder: Path) -> Released:
             file=path, found=f"the name {name!r}", remedy="give the model a name without blanks"
         )
     return Released(folder, parts, name, labels, architecture)
+
+
+def warm_starts(config: dict[str, Any]) -> dict[str, list[str]]:
+    """From each trained model to the weights that it begins from; none where it begins anew.
+
+    LiversegError where a folder that `training.warm_start` names holds no weights.
+    """
+    return {name: _warm_start(name, config) for name in config["train"]}
+
+
+def _warm_start(name: str, config: dict[str, Any]) -> list[str]:
+    own = config["models"][name].get("training", {})
+    folder = merged(config["training"], own)["warm_start"]
+    if folder is None:
+        return []
+    weights = Path(folder) / WEIGHTS
+    if not weights.is_file():
+        setting = f"models.{name}.training" if "warm_start" in own else "training"
+        raise fault(
+            expected=f"`{setting}.warm_start`: the folder of a trained model",
+            found=f"no file {weights} (a relative path is read from the working directory)",
+            remedy="correct the path (of a model of folds take one: FOLDER/fold-0), or set null",
+        )
+    return [str(weights)]

@@ -17,6 +17,7 @@ from referencing.jsonschema import DRAFT202012
 
 from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.model_checks import untrainable
 
 RANGES = (
     "volumes.window_hu",
@@ -81,7 +82,7 @@ def check(config: dict) -> dict:
         *LabelMap.from_settings(config["labels"]).problems(),
         *_range_problems(config),
         *_catalogue_problems(config),
-        *_own_training_problems(config),
+        *(_own_training_problems(config) or _training_problems(config)),
     ]
     if problems:
         raise LiversegError("The configuration is not valid:\n  " + "\n  ".join(sorted(problems)))
@@ -180,6 +181,35 @@ def _own_training_problems(config: dict) -> list[str]:
             for error in _validator("training.schema.yaml").iter_errors(whole)
         ]
     return problems
+
+
+def _training_problems(config: dict) -> list[str]:
+    """What no schema can say of `training`, and of each trained model's own, laid over it."""
+    problems = _reversed_ranges("training", config["training"])
+    for name in config["train"]:
+        if name not in config["models"]:
+            continue  # told of elsewhere
+        model = config["models"][name]
+        own = model.get("training", {})
+        whole = merged(config["training"], own)
+        found = untrainable(model, whole, n_classes=len(config["labels"]) + 1)
+        problems += [f"models.{name}: {problem}" for problem in found]
+        if "augmentation" in own:
+            problems += _reversed_ranges(f"models.{name}.training", whole)
+    return problems
+
+
+def _reversed_ranges(place: str, training: dict) -> list[str]:
+    """Ranges of augmentation whose lower end is above their upper end; equal ends fix a value."""
+    how = training["augmentation"]
+    ranges = {"scale": how["scale"]} | {
+        f"{name}.range": effect["range"] for name, effect in how.items() if isinstance(effect, dict)
+    }
+    return [
+        f"{place}.augmentation.{name}: [{low}, {high}] is no range; write [lower, upper]"
+        for name, (low, high) in ranges.items()
+        if low > high
+    ]
 
 
 @functools.cache

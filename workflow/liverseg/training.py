@@ -118,7 +118,15 @@ def train(
         if scaler:
             scaler.unscale_(optimiser)
         length = _clip(network, settings["clip_norm"])
-        if not (math.isfinite(loss_value) and (scaler or math.isfinite(length))):
+        sound = math.isfinite(loss_value) and (scaler is not None or math.isfinite(length))
+        if sound and scaler:
+            scaler.step(optimiser)
+            scaler.update()
+        elif sound:
+            optimiser.step()
+        if sound and index + 1 == steps_per_epoch:  # no later step would tell before they are used
+            sound = _is_finite(network)
+        if not sound:
             _check_rollbacks(progress.rollbacks, settings, epoch, index)
             report.rolled_back(epoch, index, loss_value, length)
             rollbacks, scale = progress.rollbacks + 1, progress.rate_scale / 2
@@ -126,11 +134,6 @@ def train(
             state.progress.rollbacks, state.progress.rate_scale = rollbacks, scale
             good = snapshot(state)
             continue
-        if scaler:
-            scaler.step(optimiser)
-            scaler.update()
-        else:
-            optimiser.step()
         progress.step += 1
         state.update_average()
         progress.loss_sum += loss_value
@@ -156,7 +159,7 @@ def train(
                 progress.epochs_without_gain += every
         progress.history.append(_row(state, epoch, steps_per_epoch, score))
         progress.loss_sum = progress.dice_sum = 0.0
-        report.epoch(progress.history[-1])
+        report.epoch(progress.history)
 
     report.end()
     progress = state.progress
@@ -189,6 +192,12 @@ def _clip(network: nn.Module, clip_norm: float | None) -> float:
     return float(nn.utils.clip_grad_norm_(parameters, clip_norm or math.inf))
 
 
+def _is_finite(network: nn.Module) -> bool:
+    """Whether every weight is a number."""
+    finite = [torch.isfinite(tensor).all() for tensor in network.state_dict().values()]
+    return bool(torch.stack(finite).all())
+
+
 def _dice(
     logits: torch.Tensor | list[torch.Tensor], classes: torch.Tensor, group: ProcessGroup
 ) -> float:
@@ -201,7 +210,7 @@ def _dice(
 def _check_rollbacks(done: int, settings: dict[str, Any], epoch: int, index: int) -> None:
     if done >= settings["rollbacks"]:
         raise fault(
-            found=f"no finite loss or gradient in epoch {epoch + 1}, step {index + 1}, "
+            found=f"no finite loss, gradient or weight in epoch {epoch + 1}, step {index + 1}, "
             f"after {done} returns to an earlier state",
             expected="a finite loss",
             remedy="lower `training.optimiser.learning_rate`, set `training.clip_norm`, or set "

@@ -4,17 +4,27 @@ import sys
 import time
 from typing import Any, TextIO
 
+from workflow.liverseg.training_events import EventFile, History
+
 LINES_APART_SECONDS = 30.0
 
 
 class Reporter:
-    """Says how a training goes: `say` to the log, a bar on `terminal` where there is one."""
+    """Says how a training goes: `say` to the log, a bar on `terminal`, curves to `events`."""
 
-    def __init__(self, name: str, terminal: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        terminal: TextIO | None = None,
+        *,
+        events: EventFile | None = None,
+        quiet: bool = False,
+    ) -> None:
         """`terminal`: a stream that is one, None for lines in the log alone; `quiet`: not these."""
         self.name = name
         self.quiet = quiet
         self.terminal = terminal
+        self.events = events
         self._bar: Any = None
         self._task: Any = None
         self._steps = 0
@@ -65,8 +75,11 @@ class Reporter:
             numbers += f"loss {loss:.3f} · Dice {dice:.3f}{best}"
             self._bar.update(self._task, completed=done, numbers=numbers)
 
-    def epoch(self, row: dict[str, Any]) -> None:
+    def epoch(self, history: History) -> None:
         """One epoch was made; its line is left out where many pass in short time."""
+        if self.events is not None:
+            self.events.update(history)
+        row = history[-1]
         validated = row["validation_dice"] is not None
         if validated:
             self._dice = row["validation_dice"]
@@ -84,9 +97,9 @@ class Reporter:
         self.say(text if last else f"{text}, {_duration(left)} left")
 
     def rolled_back(self, epoch: int, index: int, loss: float, length: float) -> None:
-        """A step had no finite loss or gradient."""
+        """A step had no finite loss or gradient, or left weights that are not finite."""
         self.say(
-            f"epoch {epoch + 1}, step {index + 1}: loss {loss}, gradient {length}; "
+            f"epoch {epoch + 1}, step {index + 1}: loss {loss}, gradient {length}, or the weights after it are not finite; "
             "back to the epoch's start with half the learning rate"
         )
 
@@ -94,6 +107,8 @@ class Reporter:
         """The last step was made."""
         if self._bar is not None:
             self._bar.stop()
+        if self.events is not None:
+            self.events.close()
         self.say(f"trained in {_duration(time.monotonic() - self._started)}")
 
 

@@ -24,6 +24,7 @@ from workflow.liverseg.networks import build_network, has_batch_norm
 from workflow.liverseg.settings import merged
 from workflow.liverseg.training import Trained, train
 from workflow.liverseg.training_data import TrainingSet, read_chunks
+from workflow.liverseg.training_events import EventFile, write_events
 from workflow.liverseg.training_progress import Reporter
 from workflow.liverseg.validation import read_validation
 
@@ -32,21 +33,26 @@ RECORDED = ("torch", "monai", "numpy", "safetensors")
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a training reads and writes; the first three lists run in parallel, by patient."""
+    """What a training reads and writes; the first three lists run in parallel, by patient.
+
+    warm_start: the weights to begin from, or nothing.
+    """
 
     train_images: list[Path]
     train_labels: list[Path]
     train_kept: list[Path]
     validation_volumes: list[Path]
+    warm_start: list[Path]
     weights: Path
     card: Path
     history: Path
+    events: Path
 
     @property
     def inputs(self) -> list[Path]:
         """Everything that is read."""
-        lists = (self.train_images, self.train_labels, self.train_kept, self.validation_volumes)
-        return [path for paths in lists for path in paths]
+        patients = self.train_images + self.train_labels + self.train_kept
+        return patients + self.validation_volumes + self.warm_start
 
 
 def run_training(
@@ -59,7 +65,7 @@ def run_training(
     terminal: TextIO | None = None,
     group: ProcessGroup = ALONE,
 ) -> Trained:
-    """Train the model `name` and write its weights, card and history.
+    """Train the model `name` and write its weights, card, history and events.
 
     `settings` holds the config's `training`, `labels`, `volumes`, `chunks`, and `model`, the
     entry of the catalogue, whose own `training` is laid over the general one. A training that was
@@ -69,7 +75,8 @@ def run_training(
     training = merged(settings["training"], settings["model"].get("training", {}))
     architecture = {key: value for key, value in settings["model"].items() if key != "training"}
     labels = LabelMap.from_settings(settings["labels"])
-    report = Reporter(name, terminal, quiet=not group.leads)
+    events = EventFile(files.events) if group.leads else None
+    report = Reporter(name, terminal, events=events, quiet=not group.leads)
     compute = choose_compute(training)
     with machine_settings(compute, training["threads"]), StopSignal().listening() as stop:
         torch.manual_seed(training["seed"])
@@ -84,8 +91,8 @@ def run_training(
             group=group,
         )
         validation = read_validation(files.validation_volumes)
-        if training["warm_start"]:
-            anew = warm_start(network, Path(training["warm_start"]))
+        for weights in files.warm_start:
+            anew = warm_start(network, weights)
             report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
         processes = f"; {group.size} processes" if group.size > 1 else ""
         report.say(compute.describe() + f"; {training['threads']} threads{processes}")
@@ -112,6 +119,7 @@ def run_training(
                 return trained
             card = _card(name, architecture, training, settings, files, trained, data, compute)
             write_table(files.history, pd.DataFrame(trained.history))
+            write_events(files.events, trained.history)
             save_model(files.weights, files.card, trained.weights, card)
             resume.remove()
     return trained
@@ -205,4 +213,5 @@ def _card(
         versions={"python": platform.python_version(), **versions},
         device=compute.describe(),
         threads=training["threads"],
+        notes=[f"began from weights of SHA-256 {sha256(path)}" for path in files.warm_start],
     )

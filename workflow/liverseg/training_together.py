@@ -9,10 +9,12 @@ from typing import Any
 import torch
 import torch.multiprocessing
 
+from workflow.liverseg.devices import prepare_cuda
 from workflow.liverseg.distributed import joined
 from workflow.liverseg.errors import fault
 from workflow.liverseg.interruption import StopSignal, TrainingStopped
 from workflow.liverseg.jobs import die_with
+from workflow.liverseg.settings import merged
 from workflow.liverseg.training_run import TrainingFiles, run_training
 
 GRACE_SECONDS = 60.0  # for the others, when one has failed
@@ -25,13 +27,16 @@ def train_together(files: TrainingFiles, *, processes: int, **arguments: Any) ->
     ends the others and is raised here. LiversegError where GPUs are missing, or where the batch
     cannot be shared out evenly.
     """
+    settings = arguments["settings"]
     devices = torch.cuda.device_count() if torch.cuda.is_available() else processes
     if devices < processes:
         raise fault(
             found=f"{devices} GPUs where {processes} are asked for",
             remedy=f"--set-resources train_model:gpu={devices}",
         )
-    batch_size = _batch_size(arguments["settings"])
+    training = merged(settings["training"], settings["model"].get("training", {}))
+    prepare_cuda(training)  # the processes take this one's environment, and make their contexts
+    batch_size = training["batch_size"]
     if batch_size % processes:
         raise fault(
             found=f"a batch of {batch_size} for {processes} GPUs",
@@ -75,8 +80,3 @@ def _member(
             run_training(files, group=group, **arguments)
     except TrainingStopped as stopped:
         ended.put((stopped.number, stopped.step))
-
-
-def _batch_size(settings: dict[str, Any]) -> int:
-    own = settings["model"].get("training", {})
-    return int(own.get("batch_size", settings["training"]["batch_size"]))

@@ -18,7 +18,7 @@ from workflow.liverseg.jobs import prepare_jobs
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.machine import gpus_here
 from workflow.liverseg.patients import Cohort, read_cohort
-from workflow.liverseg.released import read_released
+from workflow.liverseg.released import read_released, warm_starts
 from workflow.liverseg.run_notes import RunNotes
 from workflow.liverseg.space import space_note
 from workflow.liverseg.spacings import respaced
@@ -50,6 +50,17 @@ def released_here():
 
 RELEASED = released_here()
 CONFIG = RELEASED.over(CONFIG) if RELEASED else _settings.with_repeats(CONFIG)
+
+
+def warm_starts_here():
+    """The weights that each model's training begins from, seen to be there before anything runs."""
+    try:
+        return {} if RELEASED else warm_starts(CONFIG)
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
+
+
+WARM_STARTS = warm_starts_here()
 
 
 def cohort_here():
@@ -194,6 +205,11 @@ def validation_volumes(wildcards):
     """Prepared volumes of the validation patients."""
     patients = patients_of(wildcards, "validation")
     return [f"results/volumes/{patient}.npz" for patient in patients]
+
+
+def warm_start(wildcards):
+    """Weights that the model's training begins from; nothing where it begins anew."""
+    return WARM_STARTS.get(wildcards.model, [])
 
 
 def every_prediction(pattern):

@@ -1,6 +1,7 @@
-# In: the chunks kept of the training patients, the volumes of the validation patients.
-# Out: results/models/{model}/: weights, card and history of each model under `train`; with
-# cross-validation of each of its folds, in results/models/{model}/fold-{k}/.
+# In: the chunks kept of the training patients, the volumes of the validation patients, and the
+# weights of a released model where training begins from them.
+# Out: results/models/{model}/: weights, card, history and TensorBoard events of each model under
+# `train`; with cross-validation of each of its folds, in results/models/{model}/fold-{k}/.
 
 
 rule train_model:
@@ -10,6 +11,7 @@ rule train_model:
         train_labels=train_labels,
         train_kept=train_kept,
         validation_volumes=validation_volumes,
+        warm_start=warm_start,
     output:
         weights="results/models/{model}{part}/model.safetensors",
         card="results/models/{model}{part}/model.json",
@@ -19,6 +21,7 @@ rule train_model:
             category="Training",
             labels={"model": "{model}{part}"},
         ),
+        events="results/models/{model}{part}/events.out.tfevents.liverseg",
     log:
         "results/logs/train_model/{model}{part}.log",
     benchmark:

@@ -13,22 +13,32 @@ def main(
     train_labels: list[Path],
     train_kept: list[Path],
     validation_volumes: list[Path],
+    warm_start: list[Path],
     weights: Path,
     card: Path,
     history: Path,
+    events: Path,
     model: str,
     settings: dict,
     code: list[str],
     resume: str,
     gpu: int,
 ) -> None:
-    """Write weights, card and history; an interrupted training goes on where it was.
+    """Write weights, card, history and events; an interrupted training goes on where it was.
 
     With several GPUs (`--set-resources train_model:gpu=N`), as many processes share each batch.
     A state that other code left is not gone on from: the result would be of neither.
     """
     files = TrainingFiles(
-        train_images, train_labels, train_kept, validation_volumes, weights, card, history
+        train_images,
+        train_labels,
+        train_kept,
+        validation_volumes,
+        warm_start,
+        weights,
+        card,
+        history,
+        events,
     )
     known: dict[str, Any] = {
         "name": model,
