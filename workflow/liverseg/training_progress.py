@@ -99,8 +99,8 @@ class Reporter:
     def rolled_back(self, epoch: int, index: int, loss: float, length: float) -> None:
         """A step had no finite loss or gradient, or left weights that are not finite."""
         self.say(
-            f"epoch {epoch + 1}, step {index + 1}: loss {loss}, gradient {length}, or the weights after it are not finite; "
-            "back to the epoch's start with half the learning rate"
+            f"epoch {epoch + 1}, step {index + 1}: loss {loss}, gradient {length}, or a weight "
+            "after it, is not finite; back to the epoch's start with half the learning rate"
         )
 
     def end(self) -> None:
