@@ -38,6 +38,7 @@ def page_of(house: House, models: list[str]) -> str:
         scores=[results / f"scores/{name}/c1.json" for name in models],
         summaries=[results / f"scores/{name}/summary.json" for name in models],
         meshes=[],
+        comparison=[results / "scores/comparison.json"],
         benchmarks=str(results / "benchmarks"),
         settings=SETTINGS,
     )
