@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from tests.tiny_training import MODEL, files_in, tiny_files, tiny_settings
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.interruption import TrainingStopped
+from workflow.liverseg.interruption import StopSignal, TrainingStopped
 from workflow.liverseg.training_run import run_training
 from workflow.liverseg.training_together import train_together
 
@@ -47,9 +47,10 @@ def test_two_processes_train_what_one_trains(by_two):
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5)
 
 
-def test_a_signal_stops_all_and_the_next_run_ends_in_the_same_bits(by_two, tmp_path):
-    _, whole = by_two
+def test_a_signal_stops_all_and_the_next_run_ends_in_the_same_bits(tmp_path):
     files = tiny_files(tmp_path)
+    long = {"epochs": 25}  # not over before the signal has been passed on, however slow the machine
+    whole = train(files_in(tmp_path, "whole"), tmp_path, processes=2, **long)
 
     def stop_when_it_runs():
         while not list((tmp_path / ".resume").glob("*/*.sha256")):
@@ -58,10 +59,28 @@ def test_a_signal_stops_all_and_the_next_run_ends_in_the_same_bits(by_two, tmp_p
 
     threading.Thread(target=stop_when_it_runs, daemon=True).start()
     with pytest.raises(TrainingStopped):
-        train(files, tmp_path, processes=2)
+        train(files, tmp_path, processes=2, **long)
     assert not files.weights.exists()
-    stopped = train(files, tmp_path, processes=2)
+    stopped = train(files, tmp_path, processes=2, **long)
     assert all(torch.equal(stopped[name], tensor) for name, tensor in whole.items())
+
+
+def test_a_signal_that_comes_when_all_is_done_harms_nothing(tmp_path):
+    files = tiny_files(tmp_path)
+
+    def stop_when_it_is_done():
+        while not files.weights.exists():
+            time.sleep(0.001)
+        for _ in range(100):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.005)
+
+    with StopSignal().listening():  # for those that come when the call has returned
+        signaller = threading.Thread(target=stop_when_it_is_done, daemon=True)
+        signaller.start()
+        train(files, tmp_path, processes=2, epochs=1)
+        signaller.join()
+    assert files.card.exists()
 
 
 def test_what_one_process_raises_is_told(tmp_path):

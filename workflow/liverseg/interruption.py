@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# A scheduler's end, and Slurm's warning of it.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
+
 
 class TrainingStopped(Exception):
     """Training ended on a signal with its state saved; the same command goes on from there."""
@@ -27,11 +30,8 @@ class StopSignal:
 
     @contextmanager
     def listening(self) -> Iterator["StopSignal"]:
-        """Listen to SIGTERM and SIGUSR1 (Slurm's warning), and to nothing else afterwards."""
-        numbers = [signal.SIGTERM]
-        if hasattr(signal, "SIGUSR1"):
-            numbers.append(signal.SIGUSR1)
-        before = {number: signal.signal(number, self._note) for number in numbers}
+        """Listen to SIGNALS; afterwards they do again what they did before."""
+        before = {number: signal.signal(number, self._note) for number in SIGNALS}
         try:
             yield self
         finally:

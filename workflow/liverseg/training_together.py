@@ -1,6 +1,7 @@
 """One training by several processes of this machine, a GPU each."""
 
 import os
+import signal
 import tempfile
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -12,11 +13,12 @@ import torch.multiprocessing
 from workflow.liverseg.devices import prepare_cuda
 from workflow.liverseg.distributed import joined
 from workflow.liverseg.errors import fault
-from workflow.liverseg.interruption import StopSignal, TrainingStopped
+from workflow.liverseg.interruption import SIGNALS, StopSignal, TrainingStopped
 from workflow.liverseg.jobs import die_with
 from workflow.liverseg.settings import merged
 from workflow.liverseg.training_run import TrainingFiles, run_training
 
+POLL_SECONDS = 0.2
 GRACE_SECONDS = 60.0  # for the others, when one has failed
 
 
@@ -55,12 +57,10 @@ def train_together(files: TrainingFiles, *, processes: int, **arguments: Any) ->
             nprocs=processes,
             join=False,
         )
-        passed_on = False
-        while not group.join(timeout=0.5, grace_period=GRACE_SECONDS):
-            if stop.asked and not passed_on:
-                passed_on = True
-                for pid in group.pids():
-                    os.kill(pid, stop.asked)
+        while not group.join(timeout=POLL_SECONDS, grace_period=GRACE_SECONDS):
+            for process in group.processes:
+                if stop.asked and process.is_alive():
+                    os.kill(process.pid, stop.asked)  # again and again, until its loop hears it
     if not ended.empty():
         raise TrainingStopped(*ended.get())
 
@@ -75,6 +75,8 @@ def _member(
     arguments: dict[str, Any],
 ) -> None:
     die_with(parent)
+    for number in SIGNALS:  # only the loop hears them: before it there is nothing to save, and
+        signal.signal(number, signal.SIG_IGN)  # after it a kill would cost what is just finished
     try:
         with joined(rank, size, meeting) as group:
             run_training(files, group=group, **arguments)
