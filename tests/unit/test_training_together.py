@@ -78,8 +78,10 @@ def test_a_signal_that_comes_when_all_is_done_harms_nothing(tmp_path):
     with StopSignal().listening():  # for those that come when the call has returned
         signaller = threading.Thread(target=stop_when_it_is_done, daemon=True)
         signaller.start()
-        train(files, tmp_path, processes=2, epochs=1)
-        signaller.join()
+        try:
+            train(files, tmp_path, processes=2, epochs=1)
+        finally:
+            signaller.join()
     assert files.card.exists()
 
 
