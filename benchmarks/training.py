@@ -1,6 +1,7 @@
 """Training side by side with MONAI: steps, voxels, memory, and what augmentation costs.
 
     python -m benchmarks.training [--width 32] [--steps 20] [--device cuda]
+    python -m benchmarks.training --example lits [--device cuda]
 
 Run from the project's root. Every contender trains the same network on the same phantoms with
 the same batches and the same kinds of augmentation, in a process of its own:
@@ -13,7 +14,8 @@ liverseg    the rule's own loop with what it chooses for the machine
 On CUDA, where there is a device, also liverseg with the autotuner (deterministic: false) and
 with torch.compile. "of matmul" and "of conv" are shares of the fastest matrix product and
 3×3×3 convolution that the device makes in this very run. Peak memory is the device's on CUDA,
-else that of the process itself, without MONAI's workers.
+else that of the process itself, without MONAI's workers. With `--example`, that example's own
+network, batch, patch and settings alone: seconds of a step, and memory beside what the data take.
 """
 
 import argparse
@@ -42,7 +44,7 @@ from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.losses import build_loss
 from workflow.liverseg.networks import build_network
 from workflow.liverseg.phantoms import make_phantom
-from workflow.liverseg.settings import check, overlay, read_config
+from workflow.liverseg.settings import check, merged, overlay, read_config
 from workflow.liverseg.training import train
 from workflow.liverseg.training_data import TrainingSet, read_chunks
 from workflow.liverseg.training_progress import Reporter
@@ -69,6 +71,7 @@ class Pace:
     seconds: float
     peak_gb: float
     compute: str = ""
+    data_gb: float = 0.0
 
 
 def main() -> None:
@@ -79,7 +82,7 @@ def main() -> None:
         return
     there = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     for device in [options.device] if options.device else there:
-        compare(sized_for(device, options))
+        (show_example if options.example else compare)(sized_for(device, options))
 
 
 def arguments() -> argparse.Namespace:
@@ -90,9 +93,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--patch", type=int, nargs=3, help="128 128 16 on a CPU, 256 256 16")
     parser.add_argument("--steps", type=int, help="that are timed; 8 on a CPU, 100")
     parser.add_argument("--warm", type=int, help="steps before them; 2 on a CPU, 20")
-    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--batch", type=int, help="2")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--example", choices=("laptop", "lits"))
     parser.add_argument("--work", type=Path, default=Path("results/benchmarks/training"))
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -100,9 +104,14 @@ def arguments() -> argparse.Namespace:
 
 def sized_for(device: str, options: argparse.Namespace) -> argparse.Namespace:
     """The options with what was left open filled in: half the width for a CPU."""
-    usual = {"width": 32, "patch": [256, 256, 16], "steps": 100, "warm": 20}
+    usual = {"width": 32, "patch": [256, 256, 16], "steps": 100, "warm": 20, "batch": 2}
     if device == "cpu":
-        usual = {"width": 16, "patch": [128, 128, 16], "steps": 8, "warm": 2}
+        usual |= {"width": 16, "patch": [128, 128, 16], "steps": 8, "warm": 2}
+    if options.example:
+        config = example_config(options.example)
+        whole_chunk = [*config["volumes"]["in_plane"].get("size", []), config["chunks"]["slices"]]
+        training = config["training"]
+        usual |= {"patch": training["patch"] or whole_chunk, "batch": training["batch_size"]}
     given = {name: value for name, value in vars(options).items() if value is not None}
     return argparse.Namespace(**{"contender": None, **usual, **given, "device": device})
 
@@ -133,6 +142,18 @@ def compare(options: argparse.Namespace) -> None:
         print(f"{name}: a step with augmentation takes {ratio:.2f} × one without")
 
 
+def show_example(options: argparse.Namespace) -> None:
+    """Print what one example's own training takes."""
+    make_data(options)
+    pace = measure("liverseg", options)
+    x, y, z = options.patch
+    print(
+        f"{options.example}.yaml ({pace.compute}; {options.threads} threads): batch "
+        f"{options.batch} × {x}×{y}×{z}, {pace.seconds:.2f} s a step, peak {pace.peak_gb:.2f} GB, "
+        f"{pace.data_gb:.2f} GB of it data"
+    )
+
+
 def print_row(
     name: str, pace: Pace, options: argparse.Namespace, flops: float, tops: tuple[float, float]
 ) -> None:
@@ -154,6 +175,7 @@ def measure(name: str, options: argparse.Namespace) -> Pace:
         value = getattr(options, option)
         command += [f"--{option}", *map(str, value if isinstance(value, list) else [value])]
     command += ["--work", str(options.work.resolve())]
+    command += ["--example", options.example] if options.example else []
     log = options.work / f"{options.device}-{name.replace(' ', '-')}.log"
     with log.open("w", encoding="utf-8") as stream:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stream, cwd=ROOT, text=True)
@@ -191,7 +213,11 @@ def data_folder(number: int, options: argparse.Namespace) -> Path:
 def build(options: argparse.Namespace) -> torch.nn.Module:
     """The network that all train, from the same first weights."""
     torch.manual_seed(1)
-    return build_network({"network": "unet3d", "width": options.width}, out_channels=2)
+    architecture = {"network": "unet3d", "width": options.width}
+    if options.example:
+        config = example_config(options.example)
+        architecture = config["models"][config["train"][0]]
+    return build_network(architecture, out_channels=2)
 
 
 def step_flops(options: argparse.Namespace) -> float:
@@ -243,13 +269,13 @@ def best_seconds(work: Callable[[], Any], options: argparse.Namespace) -> float:
 def run_contender(options: argparse.Namespace) -> None:
     """What the measured process does; its last line of output is its pace."""
     contend = with_monai if options.contender.startswith("monai") else with_liverseg
-    moments, compute = contend(options)
+    moments, compute, data_gb = contend(options)
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     if options.device == "cuda":
         peak = torch.cuda.max_memory_reserved()
     timed = moments[options.warm - 1 :]
-    pace = Pace((timed[-1] - timed[0]) / (len(timed) - 1), peak / 1e9, compute)
+    pace = Pace((timed[-1] - timed[0]) / (len(timed) - 1), peak / 1e9, compute, data_gb)
     print(json.dumps(vars(pace)))
 
 
@@ -266,8 +292,8 @@ class Stopwatch(Reporter):
         self.moments.append(time.perf_counter())
 
 
-def with_liverseg(options: argparse.Namespace) -> tuple[list[float], str]:
-    """The moments at which the rule's own loop had made a step, and what it computed with."""
+def with_liverseg(options: argparse.Namespace) -> tuple[list[float], str, float]:
+    """The moments at which the rule's own loop had made a step, with what it computed, and GB."""
     settings = training_settings(options)
     compute = choose_compute(settings)
     names = ("image.npy", "label.npy", "kept.tsv")
@@ -292,30 +318,36 @@ def with_liverseg(options: argparse.Namespace) -> tuple[list[float], str]:
             report=watch,
             stop=StopSignal(),
         )
-    return watch.moments, compute.describe()
+    return watch.moments, compute.describe(), data.bytes / 1e9
 
 
 def training_settings(options: argparse.Namespace) -> dict[str, Any]:
-    """The laptop example's training, whose augmentation is the strongest of the examples."""
-    shipped = read_config(ROOT / "config/config.yaml")
-    laptop = ROOT / "config/examples/laptop.yaml"
-    own = read_config(laptop)["training"]
-    config = check(overlay({**shipped, "training": {**shipped["training"], **own}}, [laptop]))
-    return config["training"] | {
+    """An example's training; the laptop's, whose augmentation is the strongest, for comparisons."""
+    alike = {
+        "optimiser": {"name": "adam", "learning_rate": 1e-4, "weight_decay": 0.0},
+        "average_decay": None,
+        **CONTENDERS[options.contender],
+    }
+    return example_config(options.example or "laptop")["training"] | {
         "device": options.device,
         "threads": options.threads,
         "epochs": 1,
         "steps_per_epoch": options.warm + options.steps,
         "batch_size": options.batch,
         "patch": options.patch,
-        "optimiser": {"name": "adam", "learning_rate": 1e-4, "weight_decay": 0.0},
-        "average_decay": None,
         "checkpoint_minutes": 1e6,
-        **CONTENDERS[options.contender],
+        **({} if options.example else alike),
     }
 
 
-def with_monai(options: argparse.Namespace) -> tuple[list[float], str]:
+def example_config(name: str) -> dict[str, Any]:
+    """The configuration as it is with an example laid over it."""
+    path = ROOT / f"config/examples/{name}.yaml"
+    shipped = read_config(ROOT / "config/config.yaml")
+    return check(overlay(merged(shipped, read_config(path)), [path]))
+
+
+def with_monai(options: argparse.Namespace) -> tuple[list[float], str, float]:
     """The moments at which a loop as in MONAI's tutorials had made a step."""
     from monai.data import CacheDataset, DataLoader
     from monai.losses import DiceCELoss
@@ -346,7 +378,7 @@ def with_monai(options: argparse.Namespace) -> tuple[list[float], str]:
         optimiser.step()
         loss.item()
         moments.append(time.perf_counter())
-    return moments, "float32, channels first"
+    return moments, "float32, channels first", 0.0
 
 
 def monai_transforms(options: argparse.Namespace) -> Any:
