@@ -113,7 +113,9 @@ def sized_for(device: str, options: argparse.Namespace) -> argparse.Namespace:
         training = config["training"]
         usual |= {"patch": training["patch"] or whole_chunk, "batch": training["batch_size"]}
     given = {name: value for name, value in vars(options).items() if value is not None}
-    return argparse.Namespace(**{"contender": None, **usual, **given, "device": device})
+    return argparse.Namespace(
+        **{"contender": None, "example": None, **usual, **given, "device": device}
+    )
 
 
 def compare(options: argparse.Namespace) -> None:
