@@ -20,6 +20,7 @@ from tensorboardX.record_writer import masked_crc32c
 from tests.conftest import ROOT
 from tests.tiny_training import MODEL, files_in, tiny_files, tiny_settings
 from workflow.liverseg import training as loop
+from workflow.liverseg import validation
 from workflow.liverseg.checkpoints import ResumeFolder, resume_key
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_json, sha256
@@ -133,11 +134,14 @@ def test_a_signal_saves_ends_and_is_resumed_to_the_same_bits(tmp_path, number, m
     assert sha256(resumed.weights) == sha256(whole.weights)
 
 
-def broken_at(monkeypatch, chosen: set[int]) -> None:
+def broken_at(monkeypatch, chosen: set[int], stop_at: int | None = None) -> None:
+    """Make the loss of the `chosen` steps NaN, counted from 1; ask to stop at step `stop_at`."""
     real, calls = loop.deeply_supervised, []
 
     def broken(*arguments):
         calls.append(1)
+        if len(calls) == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
         return real(*arguments) * (float("nan") if len(calls) in chosen else 1.0)
 
     monkeypatch.setattr(loop, "deeply_supervised", broken)
@@ -151,6 +155,55 @@ def test_a_nan_is_answered_by_going_back_with_a_smaller_step(tmp_path, monkeypat
     assert list(history["epoch"]) == [1, 2, 3]
     assert np.isfinite(history["train_loss"]).all()
     assert all(torch.isfinite(tensor).all() for tensor in trained.weights.values())
+
+
+def test_a_kill_after_a_rollback_does_not_undo_it(tmp_path, monkeypatch):
+    broken_at(monkeypatch, {5})
+    whole, _ = run(tmp_path, "whole", checkpoint_minutes=60)
+    monkeypatch.undo()
+    broken_at(monkeypatch, {5}, stop_at=7)  # two steps after the rollback
+    with pytest.raises(TrainingStopped):
+        run(tmp_path, "stopped", checkpoint_minutes=60)
+    resumed, trained = run(tmp_path, "stopped", checkpoint_minutes=60)
+    assert trained.rollbacks == 1
+    assert sha256(resumed.weights) == sha256(whole.weights)
+
+
+def test_a_loss_scale_survives_a_rollback(tmp_path, monkeypatch):
+    # float16 as a GPU without bfloat16 trains: here on the CPU, where torch scales as well.
+    monkeypatch.setattr(loop, "_loss_scaler", lambda compute: torch.amp.GradScaler("cpu"))
+    broken_at(monkeypatch, {5})
+    _, trained = run(tmp_path)
+    assert trained.rollbacks == 1
+    assert np.isfinite(pd.DataFrame(trained.history)["train_loss"]).all()
+
+
+def test_a_signal_during_validation_ends_it_and_no_step_is_lost(tmp_path, monkeypatch):
+    real, calls = validation.region_dice, []
+
+    def signalling(*arguments):
+        calls.append(1)
+        if len(calls) == 1:  # in the first patient of two
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments)
+
+    files = tiny_files(tmp_path, "stopped")
+    twice = replace(
+        files, validation_volumes=[*files.validation_volumes, tmp_path / "volumes/p0.npz"]
+    )
+    how = {"name": "tiny", "resume_root": tmp_path / ".resume"}
+    settings = tiny_settings(checkpoint_minutes=60)
+    monkeypatch.setattr(validation, "region_dice", signalling)
+    with pytest.raises(TrainingStopped, match="before step 4"):
+        run_training(twice, settings=settings, **how)
+    assert len(calls) == 1
+    trained = run_training(twice, settings=settings, **how)
+    assert len(calls) == 1 + 3 * 2  # each epoch's validation once, whole
+    assert [row["step"] for row in trained.history] == [3, 6, 9]
+    reference = run_training(twice, settings=settings, **how)
+    assert all(
+        torch.equal(trained.weights[name], reference.weights[name]) for name in trained.weights
+    )
 
 
 def test_a_nan_that_stays_ends_with_the_remedy_and_leaves_best_alone(tmp_path, monkeypatch):

@@ -33,18 +33,22 @@ def resume_key(settings: dict[str, Any], inputs: list[Path], name: str) -> str:
 class ResumeFolder:
     """The resume states of one training; `path` is made on the first save.
 
-    A state's file name holds its step and, of `boundary` states (between two epochs, where a
-    rollback lands), a `b`; the digest of its bytes is in a file beside it, written after it, so
-    that a state without digest, or with another, is one whose writing was interrupted.
+    A state's file name holds how often training was rolled back, its step, and a letter: `b` of
+    `boundary` states (between two epochs, where a rollback lands), `a` of any other, which at the
+    same step is the one before it, since the epoch was not yet validated. Sorted by name, the
+    newest is the last. The digest of its bytes is in a file beside it, written after it, so that
+    a state without digest, or with another, is one whose writing was interrupted.
     """
 
     path: Path
 
     def save(self, state: Snapshot, *, boundary: bool) -> None:
         """Write a state, then drop all but the last two, and the last boundary state."""
-        target = self.path / f"{state.progress.step:09d}{'b' if boundary else 'm'}.safetensors"
+        progress, letter = state.progress, "b" if boundary else "a"
+        name = f"{progress.rollbacks:03d}-{progress.step:09d}{letter}"
+        target = self.path / f"{name}.safetensors"
         digest_file = target.with_suffix(".sha256")
-        if digest_file.exists() and target.exists():
+        if _is_sound(target):
             return  # the same step of the same training: the same state
         metadata = {"progress": json.dumps(vars(state.progress))}
         write_tensors(target, state.tensors, metadata)

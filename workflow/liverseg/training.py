@@ -56,7 +56,7 @@ def train(
     signal, with the state saved, and LiversegError when the loss stays without a finite value.
     Every process of `group` runs this loop on its share of each batch and holds the same state.
     """
-    scaler = torch.amp.GradScaler("cuda") if compute.precision == torch.float16 else None
+    scaler = _loss_scaler(compute)
     network = compute.place_network(network)
     optimiser = build_optimiser(network, settings["optimiser"])
     decay = settings["average_decay"]
@@ -77,10 +77,11 @@ def train(
     last_save = time.monotonic()
 
     report.start(epochs, steps_per_epoch, state.progress.step)
-    while state.progress.step < steps:
+    while len(state.progress.history) < epochs:
         progress = state.progress
         epoch, index = divmod(progress.step, steps_per_epoch)
-        if index == 0:
+        ended = epoch > len(progress.history)  # its last step is made, its row is not
+        if index == 0 and not ended:
             good = snapshot(state)
             if settings["early_stopping"] and (
                 progress.epochs_without_gain >= settings["early_stopping"]
@@ -91,11 +92,39 @@ def train(
         if asked or time.monotonic() - last_save > 60 * settings["checkpoint_minutes"]:
             if group.leads:
                 resume.save(good, boundary=True)
-            if group.leads and index != 0:
+            if group.leads and (index != 0 or ended):
                 resume.save(snapshot(state), boundary=False)
             last_save = time.monotonic()
         if asked:
             raise TrainingStopped(asked, progress.step)
+
+        # The end of an epoch: validate where it is due, remember the best, write a row.
+        if ended:
+            score: ValidationScore | None = None
+            every = settings["validate_every"]
+            if validation and (epoch % every == 0 or epoch == epochs):
+                evaluated.load_state_dict(state.weights())
+                if group.leads:
+                    score = validate(
+                        evaluated,
+                        validation,
+                        patch=data.patch,
+                        labels=labels,
+                        compute=compute,
+                        stop=stop,
+                    )
+                score = group.told(score)
+                if score is None:  # asked to stop in the middle of it: saved above, then ended
+                    continue
+                if progress.best_score is None or score.dice > progress.best_score:
+                    state.keep_as_best(score.dice, epoch)
+                    progress.epochs_without_gain = 0
+                else:
+                    progress.epochs_without_gain += every
+            progress.history.append(_row(state, epoch, steps_per_epoch, score))
+            progress.loss_sum = progress.dice_sum = 0.0
+            report.epoch(progress.history)
+            continue
 
         # One step: a batch (or several, accumulated), gradients, a move of the weights.
         rate = settings["optimiser"]["learning_rate"] * progress.rate_scale
@@ -121,9 +150,10 @@ def train(
         sound = math.isfinite(loss_value) and (scaler is not None or math.isfinite(length))
         if sound and scaler:
             scaler.step(optimiser)
-            scaler.update()
         elif sound:
             optimiser.step()
+        if scaler:
+            scaler.update()
         if sound and index + 1 == steps_per_epoch:  # no later step would tell before they are used
             sound = _is_finite(network)
         if not sound:
@@ -133,33 +163,14 @@ def train(
             state.restore(good.tensors, good.copied_progress())
             state.progress.rollbacks, state.progress.rate_scale = rollbacks, scale
             good = snapshot(state)
+            if group.leads:  # a kill must not undo it
+                resume.save(good, boundary=True)
             continue
         progress.step += 1
         state.update_average()
         progress.loss_sum += loss_value
         progress.dice_sum += dice_value
         report.step(epoch, index, loss_value, dice_value)
-        if index + 1 < steps_per_epoch:
-            continue
-
-        # The end of an epoch: validate where it is due, remember the best, write a row.
-        score: ValidationScore | None = None
-        every = settings["validate_every"]
-        if validation and ((epoch + 1) % every == 0 or epoch + 1 == epochs):
-            evaluated.load_state_dict(state.weights())
-            if group.leads:
-                score = validate(
-                    evaluated, validation, patch=data.patch, labels=labels, compute=compute
-                )
-            score = group.told(score)
-            if progress.best_score is None or score.dice > progress.best_score:
-                state.keep_as_best(score.dice, epoch + 1)
-                progress.epochs_without_gain = 0
-            else:
-                progress.epochs_without_gain += every
-        progress.history.append(_row(state, epoch, steps_per_epoch, score))
-        progress.loss_sum = progress.dice_sum = 0.0
-        report.epoch(progress.history)
 
     report.end()
     progress = state.progress
@@ -172,6 +183,13 @@ def train(
         history=progress.history,
         rollbacks=progress.rollbacks,
     )
+
+
+def _loss_scaler(compute: Compute) -> torch.amp.GradScaler | None:
+    """Keeps float16's small gradients from vanishing; no other precision needs it."""
+    if compute.precision != torch.float16:
+        return None
+    return torch.amp.GradScaler(compute.device.type)
 
 
 def _compiled(network: nn.Module, settings: dict[str, Any], report: Reporter) -> nn.Module:
@@ -223,7 +241,7 @@ def _row(
 ) -> dict[str, Any]:
     progress = state.progress
     row: dict[str, Any] = {
-        "epoch": epoch + 1,
+        "epoch": epoch,
         "step": progress.step,
         "learning_rate": state.optimiser.param_groups[0]["lr"],
         "train_loss": progress.loss_sum / steps,

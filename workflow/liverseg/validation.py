@@ -10,6 +10,7 @@ from torch import nn
 
 from workflow.liverseg.devices import Compute
 from workflow.liverseg.errors import fault
+from workflow.liverseg.interruption import StopSignal
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.volume_files import Volume, read_volume
 from workflow.liverseg.windows import Blend, plan_windows
@@ -50,17 +51,19 @@ def validate(
     patch: tuple[int, int, int],
     labels: LabelMap,
     compute: Compute,
-) -> ValidationScore:
-    """Predict whole volumes and compare them with their labels, on the prepared grid."""
+    stop: StopSignal,
+) -> ValidationScore | None:
+    """Predict whole volumes and compare them with their labels, on the prepared grid.
+
+    None where `stop` was asked for in between: a scheduler does not wait for all of them.
+    """
     network.eval()
-    per_patient = {
-        patient: region_dice(
-            predict_classes(network, volume.image, patch, compute, classes=labels.n_classes),
-            np.asarray(volume.label),
-            labels,
-        )
-        for patient, volume in volumes.items()
-    }
+    per_patient = {}
+    for patient, volume in volumes.items():
+        if stop.asked:
+            return None
+        found = predict_classes(network, volume.image, patch, compute, classes=labels.n_classes)
+        per_patient[patient] = region_dice(found, np.asarray(volume.label), labels)
     return ValidationScore(
         regions={
             name: fmean(scores[name] for scores in per_patient.values()) for name in labels.names
