@@ -55,6 +55,7 @@ def run(folder, models, **changed):
         out / "prediction.json",
         "p",
         {"prediction": settings},
+        device="cpu",
     )
     return out
 

@@ -13,6 +13,8 @@ def test_it_writes_weights_card_and_history(tmp_path):
         code=[],
         resume=str(tmp_path / ".resume"),
         gpu=0,
+        device="cpu",
+        checkpoint_seconds=120,
     )
     assert files.weights.exists()
     assert files.card.exists()

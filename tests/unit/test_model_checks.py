@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
+import torch
 
 from tests.conftest import ROOT
 from tests.unit.test_networks import SMALL
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.model_checks import takes_batch_norm
-from workflow.liverseg.networks import BUILDERS, build_network, has_batch_norm
+from workflow.liverseg.model_checks import coarsest, takes_batch_norm
+from workflow.liverseg.networks import BUILDERS, build_network, has_batch_norm, plan_network
 from workflow.liverseg.settings import check, read_config
 
 NORMS = ("batch", "instance")
@@ -77,7 +78,7 @@ def test_class_weights_are_as_many_as_classes():
 def test_heads_must_share_a_token_evenly(model, words):
     with pytest.raises(LiversegError, match=words):
         checked(model)
-    checked({**UNETR, "hidden_size": 96})
+    checked({**UNETR, "hidden_size": 96, "training": {"patch": [64, 64, 16]}})
     checked({"network": "swin_unetr"})
 
 
@@ -85,3 +86,57 @@ def test_float16_on_a_cpu_is_refused():
     with pytest.raises(LiversegError, match=r"precision: float16.*bfloat16"):
         checked({"network": "unet"}, device="cpu", precision="float16")
     checked({"network": "unet"}, device="auto", precision="float16")
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "words"),
+    [
+        (
+            {"network": "segresnet", "blocks_down": [1, 2, 2], "blocks_up": [1, 1, 1]},
+            {},
+            "`blocks_up` holds 3 numbers for 3 levels",
+        ),
+        (
+            {"network": "unet", "channels": [4, 4, 4, 4, 4]},
+            {"patch": [16, 16, 16]},
+            "samples of 16×16×16 voxels are one voxel at the deepest level",
+        ),
+        (
+            {"network": "swin_unetr"},
+            {"patch": [32, 32, 16]},
+            "32 times as coarse",
+        ),
+        (
+            {**UNETR, "hidden_size": 96},
+            {},  # chunks of 112 × 112 × 16
+            r"samples of 112×112×16 voxels do not fit `size` \[64, 64, 16\]",
+        ),
+        ({"network": "unet"}, {"patch": [96, 96, 96]}, "air for the most part"),
+        ({"network": "unet"}, {"loss": {"class_weights": [0, 0]}}, "nothing is left to learn"),
+        (
+            {"network": "unet"},
+            {"loss": {"name": "dice", "class_weights": [1, 2]}},
+            "which dice has not",
+        ),
+    ],
+    ids=lambda value: value["network"] if isinstance(value, dict) and "network" in value else None,
+)
+def test_what_would_fail_after_hours_is_told_at_once(model, training, words):
+    with pytest.raises(LiversegError, match=words):
+        checked({**model, "training": training})
+
+
+@pytest.mark.parametrize("levels", [2, 3, 5])
+def test_a_segresnet_of_any_depth_is_built_with_a_block_a_level_on_the_way_up(levels):
+    config = checked({"network": "segresnet", "width": 8, "blocks_down": [1] * levels})
+    built = build_network(config["models"]["mine"], out_channels=2)
+    assert built(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 2, 16, 16, 16)
+
+
+@pytest.mark.parametrize("network", BUILDERS)
+def test_the_deepest_level_is_known_without_building_the_network(network):
+    config = checked(
+        {"network": network, **SMALL[network], "training": {"patch": [64, 64, 16]}}, train=False
+    )
+    model = config["models"]["mine"]
+    assert coarsest(model) == plan_network(model, out_channels=2).multiple

@@ -8,10 +8,11 @@ from workflow.liverseg.layouts import read_folder
 from workflow.liverseg.released import read_released, warm_starts
 from workflow.liverseg.splitting import Member, split_patients
 
+UNET = {"network": "unet3d"}
 CARD = {
     "name": "narrow",
     "labels": [{"name": "liver", "values": [1]}],
-    "architecture": {"network": "unet3d"},
+    "architecture": UNET,
 }
 
 
@@ -90,9 +91,9 @@ def test_weights_to_begin_from_are_those_of_the_folder_and_a_models_own_setting_
         "train": ["a", "b", "c"],
         "training": {"warm_start": str(release(tmp_path / "general"))},
         "models": {
-            "a": {},
-            "b": {"training": {"warm_start": str(release(tmp_path / "own"))}},
-            "c": {"training": {"warm_start": None}},
+            "a": UNET,
+            "b": UNET | {"training": {"warm_start": str(release(tmp_path / "own"))}},
+            "c": UNET | {"training": {"warm_start": None}},
         },
     }
     general, own = (str(tmp_path / name / "model.safetensors") for name in ("general", "own"))
@@ -110,4 +111,12 @@ def test_missing_weights_to_begin_from_are_told_with_setting_and_path(own, setti
         "models": {"a": {"training": own}},
     }
     with pytest.raises(LiversegError, match=f"{setting}.*(?s:.)*no file gone/model.safetensors"):
+        warm_starts(config)
+
+
+def test_to_begin_from_another_network_is_refused_with_what_differs(tmp_path):
+    other = {"network": "unet3d", "width": 8, "training": {}}
+    release(tmp_path, card=CARD | {"architecture": {"network": "unet3d", "width": 32}})
+    config = {"training": {"warm_start": str(tmp_path)}, "models": {"a": other}, "train": ["a"]}
+    with pytest.raises(LiversegError, match=r"(?s)`width` is 8.*`width` is 32.*same network"):
         warm_starts(config)

@@ -204,3 +204,24 @@ def test_an_effect_that_is_left_out_is_off(config: dict) -> None:
     off |= {effect: [0, 0] for effect in ("cut", "blur", "noise", "brightness")}
     assert {name: effect["range"] for name, effect in how.items() if name in off} == off
     assert all(how[name]["probability"] == 0 for name in off)
+
+
+def test_where_a_job_runs_is_no_part_of_what_is_compared():
+    config = read_config(ROOT / "config/config.yaml")
+    elsewhere = {
+        "training": {**config["training"], "device": "cuda", "checkpoint_minutes": 9},
+        "prediction": {**config["prediction"], "device": "cpu"},
+        "model": {"network": "unet", "training": {"device": "cpu", "epochs": 3}},
+    }
+    here = {**elsewhere, "training": config["training"], "prediction": config["prediction"]}
+    assert canonical(elsewhere, *elsewhere) == canonical(here, *here)
+    for own in ({"epochs": 4}, {"epochs": 3, "precision": "float32"}):
+        other = {**elsewhere, "model": {"network": "unet", "training": own}}
+        assert canonical(other, *other) != canonical(here, *here)
+
+
+def test_a_model_without_network_is_told_so_and_nothing_else(config):
+    config["models"]["mine"] = {"width": 4}
+    with pytest.raises(LiversegError) as error:
+        check(config)
+    assert str(error.value).splitlines()[1:] == ["  models.mine: 'network' is a required property"]

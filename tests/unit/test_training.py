@@ -287,6 +287,18 @@ def test_a_warm_start_takes_what_fits(tmp_path):
     assert sha256(files.weights) in read_json(warm.card)["notes"][0]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{**MODEL, "width": 4}, {**MODEL, "levels": 3}, {"network": "unet", "channels": [2, 4]}],
+)
+def test_a_warm_start_of_another_network_is_refused(tmp_path, other):
+    files, _ = run(tmp_path, "first", epochs=1)
+    warm = replace(files_in(tmp_path, "second"), warm_start=[files.weights])
+    settings = {**tiny_settings(epochs=1), "model": other}
+    with pytest.raises(LiversegError, match="same network and width"):
+        run_training(warm, name="warm", settings=settings, resume_root=tmp_path / ".resume")
+
+
 def test_other_weights_to_begin_from_are_another_training(tmp_path):
     files = tiny_files(tmp_path)
     keys = set()

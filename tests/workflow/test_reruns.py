@@ -246,6 +246,11 @@ def lose_logs_and_benchmarks(house: House) -> None:
     shutil.rmtree(house.run / "results/logs")
 
 
+def run_elsewhere(house: House) -> None:
+    """Another device, and other times between the states that training saves."""
+    house.set(training={"device": "cuda", "checkpoint_minutes": 9}, prediction={"device": "cuda"})
+
+
 HARMLESS = [
     nothing_at_all,
     touch_everything,
@@ -258,6 +263,7 @@ HARMLESS = [
     reorder_sheet,
     rewrite_ct_with_the_same_bytes,
     lose_logs_and_benchmarks,
+    run_elsewhere,
 ]
 
 

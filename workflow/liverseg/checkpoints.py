@@ -20,9 +20,12 @@ from workflow.liverseg.training_state import Progress, Snapshot
 KEPT = 2
 
 
-def resume_key(settings: dict[str, Any], inputs: list[Path], name: str) -> str:
-    """A folder name for one training: its model's name and a digest of settings and inputs."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+def resume_key(facts: dict[str, Any], inputs: list[Path], name: str) -> str:
+    """A folder name for one training: its model's name and a digest of `facts` and inputs.
+
+    facts: all that its bits hang on beside the inputs: settings, code, device, versions.
+    """
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for path in inputs:
         digest.update(f"{path.parent.name}/{path.name}".encode())
         digest.update(sha256(path).encode())

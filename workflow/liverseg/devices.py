@@ -1,16 +1,17 @@
 """Which device, number format and memory format a training runs in, and why."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from workflow.liverseg.errors import fault
+from workflow.liverseg.machine import memory_free_bytes
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -141,15 +142,28 @@ def machine_settings(compute: Compute, threads: int) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before[4]
 
 
-def memory_free_bytes(device: torch.device) -> int:
-    """Bytes free on a CUDA device; on a CPU what the system has available, 0 if unknown."""
+def peak_bytes(device: torch.device) -> int:
+    """Most memory in use so far: allocated on a CUDA device, else of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def out_of_memory(device: torch.device, training: dict[str, Any]) -> Exception:
+    """The error that says what took the device's memory, and what takes less."""
+    return fault(
+        found=f"no memory left on {device} for batches of {training['batch_size']}",
+        expected="room for network, gradients and one batch",
+        remedy="lower `training.batch_size` (and raise `training.accumulate` as much: the same "
+        "samples a step), `training.patch`, or the model's width",
+    )
+
+
+def device_free_bytes(device: torch.device) -> int:
+    """Bytes free on a CUDA device; of other devices, what the process may take; 0 if unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    try:
-        with Path("/proc/meminfo").open() as stream:
-            for line in stream:
-                if line.startswith("MemAvailable"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
+    return memory_free_bytes()

@@ -13,16 +13,33 @@ OPSET = 18
 TOLERANCE = 1e-3  # of probabilities
 
 
-def export_onnx(weights: Path, card: Path, onnx: Path, chunks: np.ndarray) -> float:
+def samples_of(image: np.ndarray, patch: list[int]) -> np.ndarray:
+    """Two samples (2, *patch) of a prepared image (x, y, z): its middle and its lower corner.
+
+    Where the image is smaller, air fills them up.
+    """
+    corners = [
+        [0, 0, 0],
+        [max(0, n - side) // 2 for n, side in zip(image.shape, patch, strict=True)],
+    ]
+    parts = [
+        image[tuple(slice(start, start + side) for start, side in zip(corner, patch, strict=True))]
+        for corner in reversed(corners)
+    ]
+    missing = [[(0, side - n) for n, side in zip(part.shape, patch, strict=True)] for part in parts]
+    return np.stack([np.pad(part, width) for part, width in zip(parts, missing, strict=True)])
+
+
+def export_onnx(weights: Path, card: Path, onnx: Path, samples: np.ndarray) -> float:
     """Write the network as ONNX (opset 18, any batch size, the card's patch), whole.
 
-    `chunks` (n, x, y, z) 0…1 of the patch's size are run through both; returns the greatest
+    `samples` (n, x, y, z) 0…1 of the patch's size are run through both; returns the greatest
     difference of probabilities, LiversegError where it passes 1e-3.
     """
     import onnxruntime
 
     network, _ = load_model(weights, card)
-    x = torch.from_numpy(chunks.astype(np.float32))[:, None]
+    x = torch.from_numpy(samples.astype(np.float32))[:, None]
     with whole(onnx) as temporary:
         torch.onnx.export(
             network,

@@ -1,8 +1,10 @@
 """What the machine has, found out without importing torch."""
 
+import contextlib
 import functools
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -34,3 +36,47 @@ def _gpus_of_wsl() -> int:
     except (OSError, subprocess.TimeoutExpired):
         return 0  # no driver that answers: what torch would find too
     return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+
+
+def memory_free_bytes(root: Path = Path("/")) -> int:
+    """Bytes of memory that this process may still take; 0 where that cannot be found out.
+
+    The least of what the machine has available and what each control group that the process is
+    in leaves it: a Slurm job or a container on a large machine owns a part of it. `root` is where
+    /proc and /sys are.
+    """
+    limits = [_available_bytes(root / "proc/meminfo"), *_left_by_groups(root)]
+    return min((limit for limit in limits if limit is not None), default=0)
+
+
+def _available_bytes(meminfo: Path) -> int | None:
+    try:
+        lines = meminfo.read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0]) * 1024 if found else None
+
+
+def _left_by_groups(root: Path) -> Iterator[int]:
+    """What each memory limit of the process's control groups and their parents leaves."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:  # version 2: one tree for all
+            base, names = root / "sys/fs/cgroup", ("memory.max", "memory.current")
+        elif "memory" in controllers.split(","):
+            base = root / "sys/fs/cgroup/memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        else:
+            continue
+        group = base / path.lstrip("/")
+        for folder in (group, *group.parents):
+            with contextlib.suppress(OSError, ValueError):  # the root has none; `max` is no limit
+                limit, used = (int((folder / name).read_text()) for name in names)
+                yield max(0, limit - used)
+            if folder == base:
+                break

@@ -106,11 +106,12 @@ def load_model(weights: Path, card_path: Path) -> tuple[nn.Module, ModelCard]:
     return network.eval(), card
 
 
-def warm_start(network: nn.Module, weights: Path) -> list[str]:
-    """Take over the weights that fit in name and shape; returns the names of those that do not.
+def warm_start(network: nn.Module, weights: Path, *, n_classes: int) -> list[str]:
+    """Take over the weights of the same network; returns the names of those that begin anew.
 
-    With another number of classes the output layer starts anew. LiversegError if nothing fits or
-    the file cannot be read.
+    Anew begins what hangs on the number of classes, `n_classes` here, and heads of deep
+    supervision that the other did without. LiversegError if anything else does not fit, or the
+    file cannot be read.
     """
     try:
         there = load_file(weights)
@@ -127,11 +128,21 @@ def warm_start(network: nn.Module, weights: Path) -> list[str]:
         for name, tensor in there.items()
         if name in own and own[name].shape == tensor.shape
     }
-    if not fitting:
+    anew = sorted(set(own) - set(fitting))
+    changes = {
+        (old, new)
+        for name in set(anew) & set(there)
+        for old, new in zip(there[name].shape, own[name].shape, strict=False)
+        if old != new
+    }
+    other_classes = len(changes) == 1 and {new for _, new in changes} == {n_classes}
+    headless = all(n_classes in own[name].shape[:1] for name in set(anew) - set(there))
+    if not fitting or not headless or (changes and not other_classes):
         raise fault(
             file=weights,
-            found="no weight fits in name and shape",
+            expected="weights that fit in name and shape, but for the classes",
+            found=f"{len(anew)} of {len(own)} that do not, such as {anew[0]}",
             remedy="set `training.warm_start` to a model of the same network and width, or to null",
         )
     network.load_state_dict({**own, **fitting})
-    return sorted(set(own) - set(fitting))
+    return anew

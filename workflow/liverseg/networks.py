@@ -131,7 +131,7 @@ def _segresnet(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
         "spatial_dims": 3,
         "init_filters": settings.get("width", 16),
         "blocks_down": down,
-        "blocks_up": settings.get("blocks_up", [1] * (len(down) - 1)),
+        "blocks_up": settings.get("blocks_up") or [1] * (len(down) - 1),
         "dropout_prob": settings.get("dropout", 0.0) or None,
     }
     return Plan("SegResNet", {**channels, **own}, 2 ** (len(down) - 1))

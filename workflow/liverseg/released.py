@@ -118,4 +118,26 @@ def _warm_start(name: str, config: dict[str, Any]) -> list[str]:
             found=f"no file {weights} (a relative path is read from the working directory)",
             remedy="correct the path (of a model of folds take one: FOLDER/fold-0), or set null",
         )
+    _check_alike(name, config["models"][name], Path(folder) / CARD)
     return [str(weights)]
+
+
+def _check_alike(name: str, model: dict[str, Any], card: Path) -> None:
+    """LiversegError where the card beside the weights is of another network than `model`."""
+    if not card.is_file():
+        return  # weights without a card: what fits is seen when they are loaded
+    try:
+        there = read_json(card)["architecture"]
+    except (ValueError, KeyError, TypeError):
+        return
+    free = {"training", "dropout", "deep_supervision"}
+    differs = sorted(
+        key for key in (set(model) | set(there)) - free if model.get(key) != there.get(key)
+    )
+    if differs:
+        raise fault(
+            expected=f"`warm_start` of a model like `models.{name}`, whose "
+            + ", ".join(f"`{key}` is {model.get(key)}" for key in differs),
+            found="one whose " + ", ".join(f"`{key}` is {there.get(key)}" for key in differs),
+            remedy="set `training.warm_start` to a model of the same network and width, or to null",
+        )

@@ -17,7 +17,7 @@ from referencing.jsonschema import DRAFT202012
 
 from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.model_checks import untrainable
+from workflow.liverseg.model_checks import sample_size, untrainable
 
 RANGES = (
     "volumes.window_hu",
@@ -132,13 +132,31 @@ def merged(general: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+# Where a job runs and how often it saves: other values compute nothing anew. They reach the job
+# as its rule's resources, which Snakemake does not compare.
+OPERATION = {"training": ("device", "checkpoint_minutes"), "prediction": ("device",)}
+
+
 def canonical(config: Mapping[str, Any], *sections: str) -> str:
     """The named sections as one line of JSON: equal settings give equal text, in any order.
 
     Snakemake compares rule parameters as an unnamed set of texts; one text for all the settings
-    of a rule keeps two swapped values from passing unseen.
+    of a rule keeps two swapped values from passing unseen. What is OPERATION is left out, also
+    of the `training` that a `model` has of its own.
     """
-    return json.dumps({name: config[name] for name in sections}, sort_keys=True)
+    chosen = {name: without_operation(name, config[name]) for name in sections}
+    if "training" in chosen.get("model", {}):
+        own = without_operation("training", chosen["model"]["training"])
+        chosen["model"] = {**chosen["model"], "training": own}
+    return json.dumps(chosen, sort_keys=True)
+
+
+def without_operation(section: str, content: Any) -> Any:
+    """A section of the configuration without what changes no result."""
+    left_out = OPERATION.get(section, ())
+    if not left_out:
+        return content
+    return {key: value for key, value in content.items() if key not in left_out}
 
 
 def _range_problems(config: dict) -> list[str]:
@@ -192,7 +210,14 @@ def _training_problems(config: dict) -> list[str]:
         model = config["models"][name]
         own = model.get("training", {})
         whole = merged(config["training"], own)
-        found = untrainable(model, whole, n_classes=len(config["labels"]) + 1)
+        slices = config["chunks"]["slices"]
+        found = untrainable(
+            model,
+            whole,
+            n_classes=len(config["labels"]) + 1,
+            sample=sample_size(whole, config["volumes"], slices),
+            chunk_slices=slices,
+        )
         problems += [f"models.{name}: {problem}" for problem in found]
         if "augmentation" in own:
             problems += _reversed_ranges(f"models.{name}.training", whole)

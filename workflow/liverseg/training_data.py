@@ -15,23 +15,23 @@ from workflow.liverseg.augmentation import (
     random_for,
     resample,
 )
-from workflow.liverseg.devices import memory_free_bytes
+from workflow.liverseg.devices import device_free_bytes
 from workflow.liverseg.distributed import ALONE, ProcessGroup
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import read_table
 
-FOREGROUND_SAMPLES = 4096  # places a chunk keeps for centring patches on the liver
+FOREGROUND_SAMPLES = 4096  # places of a class that a chunk keeps for centring patches on it
 SHARE_OF_MEMORY = 0.5  # the data may take this much of what is free; the rest is for training
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """image (x, y, z) float16 0…1, label (x, y, z) uint8, places (n, 3) of some foreground."""
+    """image (x, y, z) float16 0…1, label (x, y, z) uint8, places (n, 3) of each class in it."""
 
     patient: str
     image: torch.Tensor
     label: torch.Tensor
-    places: np.ndarray
+    places: tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,20 @@ def read_chunks(images: list[Path], labels: list[Path], kept: list[Path]) -> lis
 
 
 def _chunk(patient: str, image: np.ndarray, label: np.ndarray) -> Chunk:
-    places = np.flatnonzero(label)
-    if len(places) > FOREGROUND_SAMPLES:
-        places = places[:: len(places) // FOREGROUND_SAMPLES]
+    present = np.flatnonzero(np.bincount(label.ravel(), minlength=1))
     return Chunk(
         patient,
         torch.from_numpy(np.asarray(image)),
         torch.from_numpy(np.asarray(label)),
-        np.stack(np.unravel_index(places, label.shape), axis=1).astype(np.int32),
+        tuple(_places(label == value) for value in present if value != 0),
     )
+
+
+def _places(inside: np.ndarray) -> np.ndarray:
+    places = np.flatnonzero(inside)
+    if len(places) > FOREGROUND_SAMPLES:
+        places = places[:: len(places) // FOREGROUND_SAMPLES]
+    return np.stack(np.unravel_index(places, inside.shape), axis=1).astype(np.int32)
 
 
 class TrainingSet:
@@ -100,7 +105,7 @@ class TrainingSet:
         self.turns = _turns(chunks) if settings["patch"] else np.arange(len(chunks))
         self.device = device
         self.bytes = sum(chunk.image.nbytes + chunk.label.nbytes for chunk in chunks)
-        self.resident = self.bytes <= SHARE_OF_MEMORY * memory_free_bytes(device)
+        self.resident = self.bytes <= SHARE_OF_MEMORY * device_free_bytes(device)
         self.chunks = [_moved(chunk, device) for chunk in chunks] if self.resident else chunks
         per_epoch = settings["steps_per_epoch"]
         self.samples_per_step = self.batch_size * settings["accumulate"]
@@ -149,7 +154,10 @@ class TrainingSet:
         spare = np.asarray(chunk.image.shape) - patch
         low, high = np.minimum(spare, 0), np.maximum(spare, 0)
         if wanted < self.foreground_fraction and len(chunk.places):
-            voxel = chunk.places[int(place * len(chunk.places))]
+            # Each class as often: a tumour would hardly be seen by the share of its voxels.
+            which, rest = divmod(place * len(chunk.places), 1)
+            of_class = chunk.places[int(which)]
+            voxel = of_class[int(rest * len(of_class))]
             start = voxel - patch / 2 + patch * (uniform - 0.5) / 2
         else:
             start = low + uniform * (high - low)
@@ -173,13 +181,6 @@ class TrainingSet:
         ]
         images, classes = zip(*parts, strict=True)
         return torch.cat(images), torch.cat(classes)
-
-
-def sized(image: np.ndarray, patch: list[int]) -> np.ndarray:
-    """The lower corner of an image (x, y, z), cut or filled up with air to the size of `patch`."""
-    part = image[: patch[0], : patch[1], : patch[2]]
-    missing = [(0, want - side) for want, side in zip(patch, part.shape, strict=True)]
-    return np.pad(part, missing)
 
 
 def _turns(chunks: list[Chunk]) -> np.ndarray:

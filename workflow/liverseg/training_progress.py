@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from workflow.liverseg.training_events import EventFile, History
@@ -65,10 +67,6 @@ class Reporter:
     def step(self, epoch: int, index: int, loss: float, dice: float) -> None:
         """One step was made."""
         done = epoch * self._steps + index + 1
-        if done == self._first + 5:
-            each = (time.monotonic() - self._started) / 5
-            left = each * (self._epochs * self._steps - done)
-            self.say(f"{each:.2f} s a step; about {_duration(left)} to go, validation aside")
         best = "" if self._dice is None else f" · validation {self._dice:.3f}"
         if self._bar is not None:
             numbers = f"epoch {epoch + 1}/{self._epochs} step {index + 1}/{self._steps} "
@@ -94,7 +92,7 @@ class Reporter:
         text += f"Dice {row['train_dice']:.4f}"
         if validated:
             text += f", validation Dice {row['validation_dice']:.4f}"
-        self.say(text if last else f"{text}, {_duration(left)} left")
+        self.say(text if last else f"{text}, {duration(left)} left")
 
     def rolled_back(self, epoch: int, index: int, loss: float, length: float) -> None:
         """A step had no finite loss or gradient, or left weights that are not finite."""
@@ -103,15 +101,26 @@ class Reporter:
             "after it, is not finite; back to the epoch's start with half the learning rate"
         )
 
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Leave terminal and events in order, however the training ends."""
+        try:
+            yield
+        finally:
+            if self._bar is not None:
+                self._bar.stop()
+            if self.events is not None:
+                self.events.close()
+
     def end(self) -> None:
         """The last step was made."""
-        if self._bar is not None:
-            self._bar.stop()
-        if self.events is not None:
-            self.events.close()
-        self.say(f"trained in {_duration(time.monotonic() - self._started)}")
+        self.say(f"trained in {duration(time.monotonic() - self._started)}")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Minutes and seconds in words; hours too, where there are some."""
+    hours, seconds = divmod(round(seconds), 3600)
+    if hours:
+        return f"{hours} h {round(seconds / 60):02d} min"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -12,7 +12,12 @@ import torch
 from torch import nn
 
 from workflow.liverseg.checkpoints import ResumeFolder, resume_key
-from workflow.liverseg.devices import Compute, choose_compute, machine_settings
+from workflow.liverseg.devices import (
+    Compute,
+    choose_compute,
+    machine_settings,
+    out_of_memory,
+)
 from workflow.liverseg.distributed import ALONE, ProcessGroup
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import sha256, write_table
@@ -21,11 +26,12 @@ from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.losses import build_loss, frequency_weights
 from workflow.liverseg.model_files import ModelCard, save_model, warm_start
 from workflow.liverseg.networks import build_network, has_batch_norm
-from workflow.liverseg.settings import merged
+from workflow.liverseg.settings import canonical, merged
 from workflow.liverseg.training import Trained, train
 from workflow.liverseg.training_data import TrainingSet, read_chunks
 from workflow.liverseg.training_events import EventFile, write_events
-from workflow.liverseg.training_progress import Reporter
+from workflow.liverseg.training_probe import StepCost, try_step
+from workflow.liverseg.training_progress import Reporter, duration
 from workflow.liverseg.validation import read_validation
 
 RECORDED = ("torch", "monai", "numpy", "safetensors")
@@ -91,30 +97,40 @@ def run_training(
             group=group,
         )
         validation = read_validation(files.validation_volumes)
-        for weights in files.warm_start:
-            anew = warm_start(network, weights)
+        for start in files.warm_start:
+            anew = warm_start(network, start, n_classes=labels.n_classes)
             report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
-        processes = f"; {group.size} processes" if group.size > 1 else ""
-        report.say(compute.describe() + f"; {training['threads']} threads{processes}")
-        report.say(data.describe() + f"; patches of {'×'.join(map(str, data.patch))}")
-        key = resume_key({**settings, "code": sorted(code)}, files.inputs, name)
-        resume = ResumeFolder(resume_root / key)
-        with resume.held() if group.leads else nullcontext():
-            trained = train(
-                network,
-                data,
-                validation,
-                loss=build_loss(
-                    training["loss"], _class_weights(training, data, labels, compute), group
-                ),
-                labels=labels,
-                settings=training,
-                compute=compute,
-                resume=resume,
-                report=report,
-                stop=stop,
-                group=group,
-            )
+        weights = _class_weights(training, data, labels, compute)
+        loss = build_loss(training["loss"], weights, group)
+        facts = {
+            "settings": canonical({**settings, "training": training}, *settings),
+            "code": sorted(code),
+            "compute": [compute.device.type, str(compute.precision), compute.channels_last],
+            "torch": torch.__version__,
+            "processes": group.size,
+        }
+        resume = ResumeFolder(resume_root / resume_key(facts, files.inputs, name))
+        with resume.held() if group.leads else nullcontext(), report.closing():
+            try:
+                cost = try_step(
+                    network, data, loss=loss, accumulate=training["accumulate"], compute=compute
+                )
+                report.say(_summary(compute, data, training, cost, group))
+                trained = train(
+                    network,
+                    data,
+                    validation,
+                    loss=loss,
+                    labels=labels,
+                    settings=training,
+                    compute=compute,
+                    resume=resume,
+                    report=report,
+                    stop=stop,
+                    group=group,
+                )
+            except torch.OutOfMemoryError as error:
+                raise out_of_memory(compute.device, training) from error
             if not group.leads:
                 return trained
             card = _card(name, architecture, training, settings, files, trained, data, compute)
@@ -123,6 +139,24 @@ def run_training(
             save_model(files.weights, files.card, trained.weights, card)
             resume.remove()
     return trained
+
+
+def _summary(
+    compute: Compute,
+    data: TrainingSet,
+    training: dict[str, Any],
+    cost: StepCost,
+    group: ProcessGroup,
+) -> str:
+    """One line, before the first step: where, in what, on what, and what it will cost."""
+    many = f", {group.size} processes" if group.size > 1 else ""
+    steps = data.steps * training["epochs"]
+    return (
+        f"{compute.describe()}; {training['threads']} threads{many}; {data.describe()}, "
+        f"patches of {'×'.join(map(str, data.patch))}; {cost.peak_bytes / 1e9:.1f} GB in use; "
+        f"{steps} steps of {cost.seconds:.2f} s: about {duration(steps * cost.seconds)}, "
+        "validation aside"
+    )
 
 
 def check_batch(batch_norm: bool, training: dict[str, Any]) -> None:

@@ -180,10 +180,25 @@ def gpu(wildcards):
     return min(1, GPUS)
 
 
-def training_threads(wildcards):
-    """Threads that a model trains with: its own, or those of all."""
+def own_training(wildcards, name):
+    """A setting of `training`: the model's own, or that of all."""
     own = CONFIG["models"][wildcards.model].get("training", {})
-    return own.get("threads", CONFIG["training"]["threads"])
+    return own.get(name, CONFIG["training"][name])
+
+
+def training_threads(wildcards):
+    """Threads that a model trains with."""
+    return own_training(wildcards, "threads")
+
+
+def training_device(wildcards):
+    """The device that a model trains on."""
+    return own_training(wildcards, "device")
+
+
+def checkpoint_seconds(wildcards):
+    """Seconds between two states that a model's training saves."""
+    return round(60 * own_training(wildcards, "checkpoint_minutes"))
 
 
 def train_images(wildcards):
@@ -333,6 +348,12 @@ def exported_models(wildcards):
     """Each trained model in the forms that other programs read."""
     forms = ("model.onnx", "bundle/configs/inference.json")
     return [path for name in forms for path in shown_models(name)]
+
+
+def checked_volume(wildcards):
+    """A volume to compare exported models on: a training patient's, or of one to be predicted."""
+    patients = [] if RELEASED else patients_of(wildcards, "train")
+    return f"results/volumes/{(patients or predicted())[0]}.npz"
 
 
 def model_records(wildcards):

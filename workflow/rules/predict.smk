@@ -50,6 +50,7 @@ rule predict_patient:
         mem_mb=4000,
         runtime=60,
         gpu=gpu,
+        device=CONFIG["prediction"]["device"],
     params:
         settings=settings("prediction"),
         code=code_digest("predict_patient"),

@@ -34,6 +34,8 @@ rule train_model:
         mem_mb=8000,
         runtime=2880,
         gpu=gpu,
+        device=training_device,
+        checkpoint_seconds=checkpoint_seconds,
     params:
         settings=model_settings("labels", "volumes", "chunks", "training"),
         code=code_digest("train_model"),
@@ -44,13 +46,11 @@ rule train_model:
 
 
 rule export_onnx:
-    """Write a trained model as ONNX, checked against torch on a training patient's chunks."""
+    """Write a trained model as ONNX, checked against torch on a patient's volume."""
     input:
         weights="results/models/{model}{part}/model.safetensors",
         card="results/models/{model}{part}/model.json",
-        train_images=train_images,
-        train_labels=train_labels,
-        train_kept=train_kept,
+        volume=checked_volume,
     output:
         onnx="results/models/{model}{part}/model.onnx",
     log:

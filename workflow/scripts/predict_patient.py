@@ -22,10 +22,11 @@ def main(
     record: Path,
     patient: str,
     settings: dict,
+    device: str,
 ) -> None:
     """Write mask, masked CT, probability, and the record of how they came to be."""
     how = settings["prediction"]
-    compute = choose_compute(how)
+    compute = choose_compute({**how, "device": device})
     network, cards = load_ensemble(
         as_list(weights), as_list(card), flips=how["flips"], compute=compute
     )

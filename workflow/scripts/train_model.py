@@ -23,6 +23,8 @@ def main(
     code: list[str],
     resume: str,
     gpu: int,
+    device: str,
+    checkpoint_seconds: int,
 ) -> None:
     """Write weights, card, history and events; an interrupted training goes on where it was.
 
@@ -40,6 +42,7 @@ def main(
         history,
         events,
     )
+    settings["training"] |= {"device": device, "checkpoint_minutes": checkpoint_seconds / 60}
     known: dict[str, Any] = {
         "name": model,
         "settings": settings,
