@@ -8,6 +8,7 @@ from pathlib import Path
 from workflow.liverseg.errors import NOT_NAMED
 from workflow.liverseg.files import read_json, write_json
 
+OWN = ("Snakefile", "config", "profiles", "workflow")  # of a checkout, where data may lie as well
 COMMANDS = Path(".snakemake/liverseg/commands.json")
 
 
@@ -29,8 +30,11 @@ def read_commands(directory: Path) -> list[str]:
 
 def _shown(word: str, directory: Path, root: Path) -> str:
     option, equals, value = word.rpartition("=")
-    path = directory / Path(value).expanduser()
-    if path.resolve().is_relative_to(root.resolve()) and path.exists():
-        return f"{option}{equals}{os.path.relpath(path, root)}"
-    named = os.sep in value.removeprefix("results/") or path.exists()
+    # A relative path is one from the run's folder or from where Snakemake was called.
+    places = (directory, Path(os.environ.get("PWD", directory)))
+    there = [path for place in places if (path := place / Path(value).expanduser()).exists()]
+    for part in OWN:
+        if value and there and there[0].resolve().is_relative_to((root / part).resolve()):
+            return f"{option}{equals}{os.path.relpath(there[0].resolve(), root.resolve())}"
+    named = value and (there or os.sep in value.removeprefix("results/"))
     return f"{option}{equals}{NOT_NAMED if named else value}"

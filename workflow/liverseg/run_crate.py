@@ -52,10 +52,7 @@ def write_crate(
     crate.license = "https://www.apache.org/licenses/LICENSE-2.0"
     # Dated by the run, not by the writing of this, so that writing it again changes nothing.
     crate.root_dataset["datePublished"] = _last(records)
-    crate.root_dataset["conformsTo"] = [
-        _add(crate, url, "CreativeWork", name=url.split("/")[-2], version=url.split("/")[-1])
-        for url in PROFILES
-    ]
+    crate.root_dataset["conformsTo"] = _profiles(crate)
     recorded = {
         place: _file(crate, place, sha256(path.parent / place), what, kind=_kind(place))
         for place, what in beside.items()
@@ -77,6 +74,11 @@ def _add(crate: "ROCrate", at: str, kind: Any, /, **values: Any) -> Any:
     from rocrate.model import ContextEntity
 
     return crate.add(ContextEntity(crate, at, {"@type": kind, **values}))
+
+
+def _profiles(crate: "ROCrate") -> list[Any]:
+    parts = [(url, *url.split("/")[-2:]) for url in PROFILES]
+    return [_add(crate, url, "CreativeWork", name=name, version=of) for url, name, of in parts]
 
 
 def _place(output: str) -> str:
