@@ -141,12 +141,12 @@ def test_a_call_is_told_with_the_workflows_own_files(tmp_path: Path) -> None:
     sources = tmp_path / "sources"
     overlay = sources / "config/examples/lits.yaml"
     write(str(overlay))
-    words = ["snakemake", f"--configfile={overlay}", "results/features.csv", "--cores=all"]
+    words = ["snakemake", f"--configfile={overlay}", "results/scores/a.json", "--cores=all"]
     write(str(sources / "DOE/patients.tsv"))
     words += ["--directory", "sheets", "--config", f"patients={sources}/DOE/patients.tsv"]
     note_command(words, Path(), sources)
     assert read_commands(Path())[-1].partition(" ")[2] == (
-        "snakemake --configfile=config/examples/lits.yaml results/features.csv --cores=all "
+        "snakemake --configfile=config/examples/lits.yaml results/scores/a.json --cores=all "
         "--directory (a file of yours) --config patients=(a file of yours)"
     )
     assert len(read_commands(Path())) == 2

@@ -43,7 +43,7 @@ def test_what_was_changed_or_removed_is_named(capsys: pytest.CaptureFixture) -> 
     assert status == 1
     assert f"{MASK} was changed by hand\n" in said
     assert "results/p/prediction.json is gone\n" in said
-    assert "2 outputs are not as their jobs left them: remove them and run again" in said
+    assert "2 output(s) not as their jobs left them: remove them and run again" in said
 
 
 def test_a_later_run_does_not_whitewash_an_edit(capsys: pytest.CaptureFixture) -> None:
@@ -116,6 +116,8 @@ def test_weights_that_training_began_from_are_looked_at(capsys: pytest.CaptureFi
     weights = write("released/DOE.safetensors")
     record_job("train_model", [weights], [write("results/models/unet/model.safetensors")])
     write(weights, "others")
-    assert verified(capsys)[1].startswith("model unet: the weights it began from was replaced")
+    assert verified(capsys)[1].startswith(
+        "model unet: the file of weights it began from was replaced"
+    )
     Path(weights).unlink()
     assert verified(capsys)[0] == 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workflow.liverseg.errors import NOT_NAMED
+from workflow.liverseg.errors import NOT_NAMED, is_users_own
 from workflow.liverseg.files import read_json, write_json
 
 OWN = ("Snakefile", "config", "profiles", "workflow")  # of a checkout, where data may lie as well
@@ -29,6 +29,8 @@ def read_commands(directory: Path) -> list[str]:
 
 
 def _shown(word: str, directory: Path, root: Path) -> str:
+    if not is_users_own(word):
+        return word
     option, equals, value = word.rpartition("=")
     # A relative path is one from the run's folder or from where Snakemake was called.
     places = (directory, Path(os.environ.get("PWD", directory)))
@@ -36,5 +38,5 @@ def _shown(word: str, directory: Path, root: Path) -> str:
     for part in OWN:
         if value and there and there[0].resolve().is_relative_to((root / part).resolve()):
             return f"{option}{equals}{os.path.relpath(there[0].resolve(), root.resolve())}"
-    named = value and (there or os.sep in value.removeprefix("results/"))
+    named = value and (there or os.sep in value)
     return f"{option}{equals}{NOT_NAMED if named else value}"

@@ -51,7 +51,7 @@ def changed_inputs(directory: Path) -> Iterator[tuple[str, str]]:
     )
     for record in records.values():
         if record.rule == "train_model" and record.output.endswith("/model.safetensors"):
-            model = f"model {Path(record.output).parent.name}: the weights it began from"
+            model = f"model {Path(record.output).parent.name}: the file of weights it began from"
             for path, digest in record.inputs.items():
                 if _became(directory / path, digest) == REPLACED:
                     found[model, REPLACED] = 1
@@ -102,7 +102,7 @@ def main() -> int:
     for name, became in (*outputs, *inputs):
         print(f"{name} {became}")
     if outputs:
-        print(f"{len(outputs)} outputs are not as their jobs left them: {REMEDY}")
+        print(f"{len(outputs)} output(s) not as their jobs left them: {REMEDY}")
     if not outputs and not inputs:
         print("all as recorded")
     return 1 if outputs or inputs else 0
