@@ -35,8 +35,8 @@ demo: install  ## From nothing to the report on a synthetic cohort
 resume: install  ## Go on after a crash: unlock, tidy up, do what is left
 	$(BIN)/python -m workflow.liverseg.upkeep resume --directory "$(DIR)" -- "$(CURDIR)/$(BIN)/snakemake" $(RUN)
 
-verify: install  ## Compare every output with the digests that the run recorded
-	$(THERE) workflow.liverseg.provenance
+verify: install  ## Find outputs changed by hand, and CTs and labels replaced since the run
+	$(THERE) workflow.liverseg.verification
 
 clean: install  ## Remove every result
 	$(BIN)/python -m workflow.liverseg.upkeep clean --directory "$(DIR)"

@@ -32,7 +32,7 @@ rule all:
     input:
         "results/report/index.html",
         "results/features.csv",
-        "results/provenance/ro-crate-metadata.json",
+        "results/ro-crate-metadata.json",
         every_segmentation,
         model_comparison,
         described_models,
@@ -41,7 +41,8 @@ rule all:
 onstart:
     if other := driver_starts(Path.cwd()):
         logger.warning(f"Another run is at work in this folder: {other}.")
-    logger.info(space_note([patient.image for patient in COHORT.patients], CONFIG, Path.cwd()))
+    note_command(sys.argv, Path.cwd(), ROOT)
+    logger.info(space_note(COHORT.patients, CONFIG, Path.cwd()))
 
 
 onsuccess:

@@ -30,7 +30,7 @@ def predictions_of(*names):
 rule all:
     input:
         "results/report/index.html", "results/features.csv",
-        "results/provenance/ro-crate-metadata.json",
+        "results/ro-crate-metadata.json",
         shown(*predictions_of("mask.seg.nrrd")),
         "results/scores/comparison.json" if len(MODELS) > 1 else [],
         expand("results/models/{model}/README.md", model=MODELS),
@@ -147,6 +147,10 @@ rule build_report:
     shell: "touch {output}"
 
 rule record_provenance:
-    input: "results/report/index.html", "results/features.csv", expand("results/models/{model}/README.md", model=MODELS)
-    output: multiext("results/provenance/", "ro-crate-metadata.json", "digests.tsv", "Snakefile", "config.json")
+    input:
+        "results/report/index.html", "results/features.csv", expand("results/models/{model}/README.md", model=MODELS),
+        shown("results/predictions/{model}/{patient}/mask.seg.nrrd"),
+    output:
+        "results/ro-crate-metadata.json",
+        multiext("results/provenance/", "digests.tsv", "Snakefile", "config.json", "versions.json"),
     shell: "touch {output}"

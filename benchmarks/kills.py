@@ -25,7 +25,7 @@ from workflow.liverseg.files import sha256  # noqa: E402
 
 TARGETS = ("driver", "job", "group")
 # Logs and times differ from run to run; the page and its like show them.
-TIMED = ("logs/", "benchmarks/", ".resume/", "report/index.html", "provenance/")
+TIMED = ("logs/", "benchmarks/", ".resume/", "report/index.html", "provenance/", "ro-crate")
 
 
 def digests(house: House) -> dict[str, str]:

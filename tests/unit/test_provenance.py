@@ -1,76 +1,56 @@
-"""Where results came from, told so that a validator agrees, and what was changed by hand."""
+"""Where results came from, told so that a validator agrees."""
 
-import base64
 import json
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from workflow.liverseg.provenance import (
-    changed_since,
-    digests_of,
-    read_records,
-    write_crate,
-    write_digests,
-)
+from tests.finished_run import CODE, CT, MASK, SETTINGS, finish, record_job, write
+from workflow.liverseg.commands import note_command, read_commands
+from workflow.liverseg.files import sha256
+from workflow.liverseg.provenance import read_records
 from workflow.scripts.record_provenance import main
 
-TERMS = {
-    "@vocab": "http://schema.org/",
-    "File": "http://schema.org/MediaObject",
-    "conformsTo": "http://purl.org/dc/terms/conformsTo",
-    "ComputationalWorkflow": "https://bioschemas.org/ComputationalWorkflow",
-    **{
-        name: f"http://schema.org/{name}"
-        for name in """about actionStatus agent CreateAction CreativeWork ComputerLanguage Dataset
-        dateModified datePublished description encodingFormat endTime hasPart identifier instrument
-        license mainEntity mentions name object Person programmingLanguage result
-        softwareRequirements SoftwareApplication SoftwareSourceCode softwareVersion startTime url
-        version sha256""".split()  # noqa: SIM905
-    },
-}
-CODE = ["models:0123456789ab"]
+RESULTS = Path("results")
+OWN = {name: RESULTS / "provenance" / file for name, file in (
+    ("digests", "digests.tsv"), ("snakefile", "Snakefile"), ("config", "config.json"),
+    ("versions", "versions.json"))}  # fmt: skip
+CRATE = RESULTS / "ro-crate-metadata.json"
 
 
-@pytest.fixture
-def finished(tmp_path: Path) -> Path:
-    """A run of two outputs as Snakemake records it, and one record whose output is gone."""
-    noted = {
-        "rule": "predict_patient",
-        "input": ["/archive/DOE^JANE/ct.nii.gz", "results/models/unet/model.json"],
-        "params": [repr(json.dumps({"prediction": {"overlap": 0.5}})), repr(CODE)],
-        "starttime": 1.7e9,
-        "endtime": 1.7e9 + 60,
-        "input_checksums": {"/archive/DOE^JANE/ct.nii.gz": "sha256:" + "a" * 64},
-    }
-    for name in ("results/a/mask.nii.gz", "results/a/prediction.json", "results/gone.json"):
-        record = tmp_path / ".snakemake/metadata" / base64.urlsafe_b64encode(name.encode()).decode()
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(noted))
-        if "gone" not in name:
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(name)
+@pytest.fixture(autouse=True)
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run in the working directory, a call that made it, and an output that is gone."""
+    monkeypatch.chdir(tmp_path)
+    finish()
+    record_job("export_mesh", [], [write("results/gone.json")])
+    Path("results/gone.json").unlink()
+    write("/".join(["sheets", "DOE.tsv"]))
+    call = ["/home/doe/bin/snakemake", "--cores", "8", "--config", "patients=sheets/DOE.tsv"]
+    note_command(call, Path(), tmp_path / "sources")
     return tmp_path
 
 
-@pytest.fixture
-def crate(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The crate of the finished run."""
-    monkeypatch.chdir(finished)
-    folder = Path("results/provenance")
-    main(folder / "ro-crate-metadata.json", folder / "digests.tsv", {"train": ["unet"]})
-    return finished / folder
+def graph() -> dict[str, dict[str, Any]]:
+    """Write the crate; its entities by id."""
+    main(CRATE, **OWN, settings={"train": ["unet"]})
+    return {entity["@id"]: entity for entity in json.loads(CRATE.read_text())["@graph"]}
 
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give the validator the terms of RO-Crate 1.1 that our crates use; nothing is fetched."""
+    """Give the validator the context that ro-crate-py brings along; nothing is fetched.
+
+    It is that of RO-Crate 1.3; only Bioschemas' terms stood at another address in 1.1.
+    """
     rdflib_context = pytest.importorskip("rdflib.plugins.shared.jsonld.context")
     http = pytest.importorskip("rocrate_validator.utils.http")
-    text = json.dumps({"@context": TERMS})
+    shipped = resources.files("rocrate").joinpath("data/ro-crate.jsonld").read_text("utf-8")
+    text = shipped.replace("https://bioschemas.org/terms/", "https://bioschemas.org/")
     answer = SimpleNamespace(
         status_code=200,
         ok=True,
@@ -89,57 +69,91 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def test_records_hold_settings_code_and_times_of_what_is_there(finished: Path) -> None:
-    first, second = read_records(finished)
-    assert first.output == "results/a/mask.nii.gz"
-    assert second.output == "results/a/prediction.json"
-    assert json.loads(first.settings) == {"prediction": {"overlap": 0.5}}
-    assert first.code == CODE[0]
-    assert (first.started, first.ended) == (
-        "2023-11-14T22:13:20+00:00",
-        "2023-11-14T22:14:20+00:00",
-    )
-    assert list(first.inputs.values()) == ["a" * 64]
-
-
-def test_a_crate_is_valid(crate: Path, offline: None) -> None:
+def issues_found() -> list[str]:
     services = pytest.importorskip("rocrate_validator.services")
-    settings = {"rocrate_uri": str(crate), "profile_identifier": "workflow-run-crate"}
+    settings = {"rocrate_uri": str(RESULTS), "profile_identifier": "workflow-run-crate"}
     result = services.validate({**settings, "requirement_severity": "REQUIRED"})
-    issues = [f"{issue.check.identifier}: {issue.message}" for issue in result.get_issues()]
-    assert not issues, issues
+    return [f"{issue.check.identifier}: {issue.message}" for issue in result.get_issues()]
 
 
-def test_a_crate_tells_no_file_name_of_the_archive(crate: Path) -> None:
-    for path in crate.iterdir():
-        assert "DOE" not in path.read_text()
+def test_records_hold_what_the_job_noted_and_the_digests_of_what_it_read() -> None:
+    records = {record.output: record for record in read_records(Path())}
+    assert "results/gone.json" not in records
+    mask = records[MASK]
+    assert (mask.rule, mask.settings, mask.code) == ("predict_patient", SETTINGS, CODE[0])
+    assert mask.started == "2023-11-14T22:13:20+00:00"
+    assert mask.sha256 == sha256(Path(MASK))
+    assert mask.made_from == ("results/models/unet/model.json",)
+    assert mask.inputs == {CT: sha256(Path(CT))}
 
 
-def test_writing_again_changes_nothing(crate: Path) -> None:
-    before = {path.name: path.read_bytes() for path in crate.iterdir()}
-    main(crate / "ro-crate-metadata.json", crate / "digests.tsv", {"train": ["unet"]})
-    assert {path.name: path.read_bytes() for path in crate.iterdir()} == before
+def test_a_crate_is_valid(offline: None) -> None:
+    graph()
+    assert issues_found() == []
 
 
-def test_what_was_changed_or_removed_by_hand_is_found(crate: Path, finished: Path) -> None:
-    table = crate / "digests.tsv"
-    assert list(changed_since(table, finished)) == []
-    mask = finished / "results/a/mask.nii.gz"
-    mask.write_text(mask.read_text().replace("mask", "MASK"))
-    (finished / "results/a/prediction.json").unlink()
-    assert dict(changed_since(table, finished)) == {
-        "results/a/mask.nii.gz": "was changed by hand",
-        "results/a/prediction.json": "is gone",
-    }
+def test_the_validator_is_not_content_with_everything(offline: None) -> None:
+    broken = list(graph().values())
+    run = next(entity for entity in broken if entity["@id"] == "#run")
+    run["instrument"] = {"@id": "#operator"}
+    crate = json.loads(CRATE.read_text())
+    CRATE.write_text(json.dumps({**crate, "@graph": broken}))
+    assert issues_found()
 
 
-def test_the_functions_are_used_alone(finished: Path) -> None:
-    records = read_records(finished)
-    sums = digests_of([record.output for record in records], finished)
-    write_digests(records, sums, finished / "d.tsv", finished)
-    write_crate(records, sums, folder=finished / "c", config="{}")
-    assert {path.name for path in (finished / "c").iterdir()} == {
-        "Snakefile",
-        "config.json",
-        "ro-crate-metadata.json",
-    }
+def test_every_file_of_the_crate_lies_within_its_root() -> None:
+    entities = graph()
+    parts = [part["@id"] for part in entities["./"]["hasPart"]]
+    assert {"predictions/unet/p1/mask.nii.gz", "provenance/digests.tsv"} < set(parts)
+    for place in parts:
+        path = RESULTS / place
+        assert place.startswith("urn:sha256:") or sha256(path) == entities[place]["sha256"]
+
+
+def test_a_crate_tells_commands_times_settings_code_and_files_of_each_job() -> None:
+    entities = graph()
+    assert entities["#run"]["description"].endswith(
+        " snakemake --cores 8 --config patients=(a file of yours)"
+    )
+    job = entities["#job-p/prediction.json"]
+    assert job["startTime"] == "2023-11-14T22:13:20+00:00"
+    assert job["endTime"] > job["startTime"]
+    script = entities[job["instrument"]["@id"]]
+    assert script["name"] == "workflow/scripts/predict_patient.py"
+    assert script["softwareVersion"] == CODE[0]
+    read = [entities[one["@id"]] for one in job["object"]]
+    assert [one["value"] for one in read if one["@type"] == "PropertyValue"] == [SETTINGS]
+    assert sha256(Path(CT)) in [one.get("sha256") for one in read]
+    assert [one["@id"] for one in job["result"]] == [
+        "p/prediction.json",
+        "predictions/unet/p1/mask.nii.gz",
+    ]
+    assert {"@id": job["@id"]} in entities["./"]["mentions"]
+
+
+def test_a_crate_tells_no_file_name_of_the_archive() -> None:
+    graph()
+    for path in (CRATE, *OWN.values()):
+        assert "doe" not in path.read_text().casefold()
+
+
+def test_a_call_is_told_with_the_workflows_own_files(tmp_path: Path) -> None:
+    sources = tmp_path / "sources"
+    overlay = sources / "config/examples/lits.yaml"
+    write(str(overlay))
+    words = ["snakemake", f"--configfile={overlay}", "results/scores/a.json", "--cores=all"]
+    write(str(sources / "DOE/patients.tsv"))
+    words += ["--directory", "sheets", "--config", f"patients={sources}/DOE/patients.tsv"]
+    note_command(words, Path(), sources)
+    assert read_commands(Path())[-1].partition(" ")[2] == (
+        "snakemake --configfile=config/examples/lits.yaml results/scores/a.json --cores=all "
+        "--directory (a file of yours) --config patients=(a file of yours)"
+    )
+    assert len(read_commands(Path())) == 2
+
+
+def test_writing_again_changes_nothing() -> None:
+    graph()
+    before = {path: path.read_bytes() for path in (CRATE, *OWN.values())}
+    graph()
+    assert {path: path.read_bytes() for path in (CRATE, *OWN.values())} == before

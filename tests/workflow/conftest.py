@@ -5,17 +5,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.listing import Listing, listing, read_only
 from tests.workflow.houses import House
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Path]:
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, Listing]:
+    """A house before its run, and what its folder of CTs and labels holds."""
+    house = House.build(tmp_path_factory.mktemp("house") / "here")
+    return house, listing(house.run / "data")
+
+
+@pytest.fixture(scope="session")
+def finished(drawn: tuple[House, Listing]) -> tuple[House, Path]:
     """A house whose run has ended, set aside, and the place that it was made in."""
-    place = tmp_path_factory.mktemp("house") / "here"
-    house = House.build(place)
-    done = house.snakemake()
+    house, _ = drawn
+    with read_only(house.run / "data"):
+        done = house.snakemake()
     assert done.returncode == 0, done.text
-    return house.copy_to(place.with_name("finished")), place
+    return house.copy_to(house.place.with_name("finished")), house.place
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ def test_the_card_tells_the_runs_scores_and_stands_in_the_crate(house: House) ->
     dice = summary["regions"]["liver"]["metrics"]["dice"]["mean"]
     assert f"| liver | dice | 1 | {dice:.4g} |" in text
     assert "| tiny | 3 patients | 1 patients |" in text
-    crate = json.loads((results / "provenance/ro-crate-metadata.json").read_text())
+    crate = json.loads((results / "ro-crate-metadata.json").read_text())
     described = {entity["@id"]: entity for entity in crate["@graph"]}
-    card = described["../models/tiny/README.md"]
+    card = described["models/tiny/README.md"]
     assert card["description"] == "made by write_model_card"

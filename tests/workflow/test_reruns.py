@@ -293,6 +293,14 @@ def test_another_machine_or_profile_runs_nothing(
     assert planned(*options) == set()
 
 
+def test_another_version_of_the_software_is_told_and_runs_nothing(house: House) -> None:
+    recorded = house.run / "results/provenance/versions.json"
+    recorded.write_text('{"torch": "1.0.0"}')
+    run = house.snakemake("--dry-run")
+    assert run.jobs == set()
+    assert "the last run was made with others (torch 1.0.0 → " in run.text
+
+
 def test_a_second_model_runs_its_own_jobs(house: House, planned: Planned) -> None:
     house.set(
         models={"other": {"network": "unet3d", "width": 3, "levels": 2}}, train=["tiny", "other"]

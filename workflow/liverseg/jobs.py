@@ -7,6 +7,7 @@ import os
 import select
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, TextIO
 
 from workflow.liverseg.errors import NOT_NAMED, is_users_own
 from workflow.liverseg.gpu_slots import own_gpus
+from workflow.liverseg.job_notes import note_job
 from workflow.liverseg.leases import lease
 
 DRIVER = "LIVERSEG_DRIVER"  # pid of the Snakemake process that started this job
@@ -40,11 +42,13 @@ def run_job(snakemake: Any, main: Callable[..., None]) -> None:
     die_with_driver()
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.time()
     with _logging_to(log):
         try:
             gpus = int(snakemake.resources.get("gpu", 0) or 0)
             with lease(list(snakemake.output)), own_gpus(gpus):
                 main(**_arguments(snakemake, main))
+                _note(snakemake, started)
         except Exception as error:
             print(_without_names(error, _all_inputs(snakemake.input)), file=sys.stderr, end="")
             # Snakemake shows the log of a failed job; a second traceback would bury it.
@@ -52,6 +56,17 @@ def run_job(snakemake: Any, main: Callable[..., None]) -> None:
         except BaseException:
             traceback.print_exc()
             raise
+
+
+def _note(snakemake: Any, started: float) -> None:
+    params = snakemake.params
+    note_job(
+        rule=snakemake.rule,
+        started=started,
+        settings=str(params.get("settings", "{}")),
+        code=params.get("code", []),
+        outputs=list(snakemake.output),
+    )
 
 
 def _all_inputs(files: Iterable[Any]) -> list[str]:

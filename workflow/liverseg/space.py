@@ -1,4 +1,4 @@
-"""How much room a run needs, estimated from the headers of its CTs before it starts."""
+"""How much room a run needs, estimated before it starts: from headers, or from sizes of files."""
 
 import gzip
 import math
@@ -9,34 +9,65 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from workflow.liverseg.patients import Patient
+
 # Bytes a voxel, a rough estimate that errs to the large side: float16 image and uint8 label in
 # the volume, and again in the chunks; on the scanner's grid a mask, a masked CT and a probability.
 PREPARED_BYTES = 2 * (2 + 1)
 PREDICTED_BYTES = 0.3
 SURFACES_AND_PICTURES_BYTES = 25e6
 MODEL_BYTES = 0.4e9  # weights, and the resume states while it trains
+# A CT that the workflow writes itself (imported, a phantom, of corrected spacing) and its label.
+WRITTEN_BYTES = 1.5
+# ASSUME what is imported is stored as 16 bits a voxel, uncompressed: DICOM as scanners send it. Of
+# compressed files, half the size or less, the estimate is too small by as much.
+IMPORTED_VOXEL_BYTES = 2
+# ASSUME its slices are those of nearly every CT, and it shows a trunk: no header is read yet.
+IMPORTED_PIXELS, IMPORTED_MM = 512, (400.0, 400.0, 500.0)
+PHANTOM_MM = (400.0, 400.0, 240.0)  # at most, as `phantoms` draws them
+
+Grid = list[tuple[float, float]]  # (voxels, mm) of the three axes
 
 
-def space_needed(images: Iterable[Path], settings: dict[str, Any]) -> float:
-    """Bytes that results take for these CTs; `settings` holds `volumes` and `train`.
+def space_needed(patients: Iterable[Patient], settings: dict[str, Any]) -> float:
+    """Bytes that results take for these patients; `settings`: `volumes`, `train`, `phantoms`.
 
     A CT that cannot be read needs none: it will be rejected. An upper estimate, since all
-    patients are counted as predicted and as trained with.
+    patients are counted as predicted and as trained with, and all files of a series' folder as
+    its slices.
     """
     models = len(settings["train"])
     total = models * MODEL_BYTES
-    for image in images:
-        grid = _grid(image)
+    for patient in patients:
+        grid = _grid_of(patient, settings["phantoms"])
         if grid:
             voxels = math.prod(size for size, _ in grid)
             total += PREPARED_BYTES * _prepared_voxels(grid, settings["volumes"])
             total += models * (PREDICTED_BYTES * voxels + SURFACES_AND_PICTURES_BYTES)
+            if patient.kind != "nifti" or patient.unspaced:
+                total += WRITTEN_BYTES * voxels
     return total
 
 
-def space_note(images: Iterable[Path], settings: dict[str, Any], directory: Path) -> str:
+def _grid_of(patient: Patient, phantoms: dict[str, Any]) -> Grid:
+    if patient.kind == "phantom":
+        pixels, slices = phantoms["in_plane_pixels"][1], phantoms["slices"][1]
+        return _nominal(pixels, slices, PHANTOM_MM)
+    if patient.image_sources:
+        size = sum(path.stat().st_size for path in patient.image_sources if path.is_file())
+        slices = size / IMPORTED_VOXEL_BYTES / IMPORTED_PIXELS**2
+        return _nominal(IMPORTED_PIXELS, slices, IMPORTED_MM) if size else []
+    return _grid(patient.unspaced.get("ct", patient.image))
+
+
+def _nominal(pixels: float, slices: float, extent_mm: tuple[float, float, float]) -> Grid:
+    sizes = (pixels, pixels, slices)
+    return [(size, mm / size) for size, mm in zip(sizes, extent_mm, strict=True)]
+
+
+def space_note(patients: Iterable[Patient], settings: dict[str, Any], directory: Path) -> str:
     """One line on the room needed and free; starts with WARNING when it is too little."""
-    needed = space_needed(images, settings)
+    needed = space_needed(patients, settings)
     made = directory / "results"
     there = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
     free = shutil.disk_usage(directory).free
@@ -50,7 +81,7 @@ def space_note(images: Iterable[Path], settings: dict[str, Any], directory: Path
     return f"Space: {note}."
 
 
-def _prepared_voxels(grid: list[tuple[int, float]], volumes: dict[str, Any]) -> float:
+def _prepared_voxels(grid: Grid, volumes: dict[str, Any]) -> float:
     wanted = volumes["spacing_mm"]
     wanted = wanted if isinstance(wanted, list) else [wanted] * 3
     sizes = [n if new is None else n * mm / new for (n, mm), new in zip(grid, wanted, strict=True)]
@@ -59,8 +90,8 @@ def _prepared_voxels(grid: list[tuple[int, float]], volumes: dict[str, Any]) -> 
     return math.prod(sizes)
 
 
-def _grid(image: Path) -> list[tuple[int, float]]:
-    """(voxels, mm) of the three axes from a NIfTI-1 header; empty where there is none to read."""
+def _grid(image: Path) -> Grid:
+    """The grid of a NIfTI-1 header; empty where there is none to read."""
     try:
         with gzip.open(image) if image.suffix == ".gz" else image.open("rb") as stream:
             header = stream.read(348)

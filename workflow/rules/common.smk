@@ -13,6 +13,7 @@ from snakemake.logging import logger
 
 from workflow.liverseg import settings as _settings
 from workflow.liverseg.code_digest import DigestMemory, code_digest as _code_digest
+from workflow.liverseg.commands import note_command
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.jobs import prepare_jobs
 from workflow.liverseg.labels import LabelMap
@@ -20,6 +21,7 @@ from workflow.liverseg.machine import gpus_here
 from workflow.liverseg.patients import Cohort, read_cohort
 from workflow.liverseg.released import read_released, warm_starts
 from workflow.liverseg.run_notes import RunNotes
+from workflow.liverseg.software import installed_versions, locked_versions, versions_note
 from workflow.liverseg.space import space_note
 from workflow.liverseg.spacings import respaced
 from workflow.liverseg.upkeep import driver_ends, driver_starts
@@ -385,3 +387,13 @@ def shown_models(name):
     """A file of each trained model, fold by fold; of a released model the one of its first part."""
     parts = ("",) if RELEASED else model_parts()
     return [f"results/models/{model}{part}/{name}" for model in TRAINED for part in parts]
+
+
+def changed_versions():
+    """What of the results was made with other versions than those that jobs would run with."""
+    cards = [] if RELEASED else map(Path, shown_models("model.json"))
+    if workflow.deployment_settings.deployment_method:
+        present = locked_versions(ROOT / "envs/requirements.txt")
+    else:
+        present = installed_versions()
+    return versions_note(cards, Path("results/provenance/versions.json"), present)

@@ -1,4 +1,5 @@
-# In: the finished run. Out: results/provenance/: what came from what, by digest.
+# In: the finished run. Out: results/ro-crate-metadata.json and results/provenance/: what came from
+# what, by digest. Said at the start: what was made with other versions than those at hand.
 
 
 rule record_provenance:
@@ -7,11 +8,13 @@ rule record_provenance:
         page="results/report/index.html",
         features="results/features.csv",
         cards=described_models,
+        segmentations=every_segmentation,
     output:
-        crate="results/provenance/ro-crate-metadata.json",
+        crate="results/ro-crate-metadata.json",
         digests="results/provenance/digests.tsv",
         snakefile="results/provenance/Snakefile",
         config="results/provenance/config.json",
+        versions="results/provenance/versions.json",
     log:
         "results/logs/record_provenance/run.log",
     benchmark:
@@ -26,3 +29,7 @@ rule record_provenance:
         code=code_digest("record_provenance"),
     script:
         "../scripts/record_provenance.py"
+
+
+if workflow.is_main_process and (note := changed_versions()):
+    logger.warning(note)
