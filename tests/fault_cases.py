@@ -235,6 +235,22 @@ def same(dataset: Dataset, k: int) -> Dataset:
     return dataset
 
 
+def last_without_place(dataset: Dataset, k: int) -> Dataset:
+    if k == HU.shape[2] - 1:
+        del dataset.ImagePositionPatient
+    return dataset
+
+
+def two_persons(dataset: Dataset, k: int) -> Dataset:
+    dataset.PatientID = f"person {k // 3}"
+    return dataset
+
+
+def atomic_numbers(dataset: Dataset, k: int) -> Dataset:
+    dataset.RescaleType = "Z_EFF"
+    return dataset
+
+
 def doubled(folder: Path) -> list[Path]:
     uid = generate_uid()
     files = write_series(folder / "a", HU, series=uid)
@@ -482,6 +498,9 @@ FAULTS = [
     Case(32, "reject", "dicom_no_rescale", series(without_rescale)),
     Case(32, "reject", "dicom_unreadable", imported(cut_pixels)),
     Case(32, "warn", "dicom_damaged", imported(damaged_file)),
+    Case(32, "warn", "dicom_no_place", series(last_without_place)),
+    Case(32, "reject", "dicom_persons", series(two_persons)),
+    Case(32, "reject", "dicom_not_hu", series(atomic_numbers)),
     Case(32, "warn", "dicom_several", imported(two_series)),
     Case(33, "reject", "file_unreadable", without_permission),
     Case(33, "reject", "file_unreadable", inspected(folder_named_like_a_file)),
@@ -489,6 +508,7 @@ FAULTS = [
     Case(33, "reject", "file_missing", cohort("p,gone.nii,", files=["a.nii"])),
     Case(48, "warn", "private_text", inspected(fields(descrip=b"DOE^JANE"))),
     Case(48, "warn", "private_text", inspected(ct_only(nifti(body(), front=DICOM_HEADER)))),
+    Case(48, "warn", "private_text", series(same)),
     Case(49, "reject", "id_invalid", cohort("$(rm -r x),a.nii,", files=["a.nii"])),
     Case(49, "reject", "id_reserved", cohort("summary,a.nii,", files=["a.nii"])),
     Case(49, "reject", "path_braces", cohort("p,{a}.nii,", files=["{a}.nii"])),
