@@ -428,6 +428,12 @@ FAULTS = [
     Case(
         22, "reject", "dimension_huge", inspected(fields(dim=[3, 32767, 32767, 32767, 1, 1, 1, 1]))
     ),
+    Case(
+        22,
+        "reject",
+        "dimension_huge",
+        inspected(fields(dim=[3, 1000, 1000, 500, 1, 1, 1, 1], datatype=64, bitpix=64)),
+    ),
     Case(22, "reject", "file_truncated", inspected(fields(dim=[3, 1000, 1000, 1000, 1, 1, 1, 1]))),
     Case(22, "reject", "bytes_behind", inspected(fields(dim=[3, 40, 36, 12, 1, 1, 1, 1]))),
     Case(23, "reject", "spacing_bad", inspected(fields(pixdim=[1, 0, 8, 8, 1, 1, 1, 1]))),

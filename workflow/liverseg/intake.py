@@ -4,6 +4,7 @@ Both the inspection and the preparation of a volume read through here, so that w
 is what is used.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.findings import Finding, Rejection, reject, repair
 from workflow.liverseg.images import Image
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.nifti_header import affine_distance_mm
+from workflow.liverseg.nifti_header import Header, affine_distance_mm
 from workflow.liverseg.nifti_stream import Volume, read_volume
 from workflow.liverseg.orientations import orientation, turned_onto
 
@@ -238,7 +239,8 @@ def to_hu(volume: Volume) -> np.ndarray:
 
 def check_finite(voxels: np.ndarray, part: str) -> None:
     """Reject voxels that are NaN or infinite."""
-    bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
+    # Slab by slab, here and below, so that no copy of a large volume is made beside it.
+    bad = sum(slab.size - int(np.count_nonzero(np.isfinite(slab))) for slab in _slabs(voxels))
     if bad:
         raise Rejection(
             reject(
@@ -259,23 +261,52 @@ def whole_numbers(volume: Volume) -> np.ndarray:
     if header.dtype.kind in "iu" and not scaled:
         return values
     check_finite(values, "label")
-    numbers = values.astype(np.float64) * header.slope + header.inter
-    whole = np.rint(numbers)
-    # ASSUME a slope such as 0.1 leaves rounding errors far below a thousandth.
-    off = np.abs(numbers - whole) > 1e-3
-    if off.any():
-        share = float(off.mean())
-        examples = ", ".join(f"{value:.4g}" for value in np.unique(numbers[off])[:5])
+    lowest, highest = _check_whole(values, header)
+    kinds = (np.uint8, np.int32, np.int64)
+    kind = next((one for one in kinds if _holds(one, lowest, highest)), np.int64)
+    whole = np.empty(values.shape, kind, order="F")
+    for slab, place in zip(_slabs(values), _slabs(whole), strict=True):
+        place[...] = np.rint(_scaled(slab, header))
+    return whole
+
+
+def _holds(kind: type[np.integer], lowest: int, highest: int) -> bool:
+    return np.iinfo(kind).min <= lowest and highest <= np.iinfo(kind).max
+
+
+def _slabs(voxels: np.ndarray) -> Iterator[np.ndarray]:
+    return (voxels[..., k] for k in range(voxels.shape[-1]))
+
+
+def _scaled(stored: np.ndarray, header: Header) -> np.ndarray:
+    return stored.astype(np.float64) * header.slope + header.inter
+
+
+def _check_whole(values: np.ndarray, header: Header) -> tuple[int, int]:
+    """Return the lowest and the highest of label values; Rejection where one is not whole."""
+    lowest, highest, between = 0, 0, 0
+    examples = np.empty(0)
+    for slab in _slabs(values):
+        numbers = _scaled(slab, header)
+        whole = np.rint(numbers)
+        lowest, highest = min(lowest, int(whole.min())), max(highest, int(whole.max()))
+        # ASSUME a slope such as 0.1 leaves rounding errors far below a thousandth.
+        off = np.abs(numbers - whole) > 1e-3
+        between += int(np.count_nonzero(off))
+        examples = np.union1d(examples, numbers[off])[:5]
+    if between:
+        listed = ", ".join(f"{value:.4g}" for value in examples)
         raise Rejection(
             reject(
                 "label_not_whole",
                 "label",
-                found=f"{share:.2%} of the voxels between whole numbers ({examples} …)",
+                found=f"{between / values.size:.2%} of the voxels between whole numbers "
+                f"({listed} …)",
                 expected="whole numbers",
                 remedy="resample the label with nearest neighbour instead of interpolation",
             )
         )
-    return whole.astype(np.int32)
+    return lowest, highest
 
 
 def label_counts(label: np.ndarray) -> dict[int, int]:

@@ -98,6 +98,7 @@ DATATYPES = {
 NOT_SCALAR = {1: "binary", 32: "complex", 128: "RGB", 1536: "float128", 1792: "complex"}
 NOT_SCALAR |= {2048: "complex", 2304: "RGBA"}
 MAX_VOXELS = 1_500_000_000
+MAX_BYTES = 2 * MAX_VOXELS  # as many at the 16 bits of a CT
 # A quaternion in float32 gives angles near 180 degrees to the root of its precision, in radians.
 QUATERNION_PRECISION = 4e-4
 KNOWN_CODES = range(0, 6)
@@ -152,6 +153,7 @@ def parse_header(raw: bytes, part: str) -> Header:
     _check_magic(fields, size, part)
     shape = _shape(fields, part)
     dtype = _dtype(fields, order, part)
+    _check_bytes(shape, dtype, part)
     findings: list[Finding] = []
     affine, source = _affine(fields, shape, part, findings)
     slope, inter = _scaling(fields, part, findings)
@@ -245,6 +247,22 @@ def _dtype(fields: np.void, order: ByteOrder, part: str) -> np.dtype:
             )
         )
     return dtype
+
+
+def _check_bytes(shape: tuple[int, ...], dtype: np.dtype, part: str) -> None:
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if size > MAX_BYTES:
+        raise Rejection(
+            reject(
+                "dimension_huge",
+                part,
+                found=f"{size:.3g} bytes ({' × '.join(map(str, shape))} voxels of "
+                f"{dtype.itemsize * 8} bits)",
+                expected=f"at most {MAX_BYTES:.2g}",
+                remedy="store it with 16-bit integers, or a label with 8 bits; crop or resample a "
+                "volume that is truly this large",
+            )
+        )
 
 
 def _offset(fields: np.void, size: int, part: str) -> int:
