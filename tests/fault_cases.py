@@ -355,6 +355,7 @@ FAULTS = [
         inspected(ct_only(nifti((body() + 1024).clip(0).astype(np.uint16)))),
     ),
     Case(8, "reject", "not_ct", inspected(ct_only(nifti((body() * 4).astype(np.int16))))),
+    Case(8, "warn", "hu_air", inspected(ct_only(nifti((body() * 0.85).astype(np.int16))))),
     Case(9, "reject", "slices_scrambled", inspected(ct_only(nifti(scrambled())))),
     Case(9, "warn", "slices_jump", inspected(ct_only(nifti(JUMP)))),
     Case(10, "warn", "label_in_padding", inspected(pair(GOOD, nifti(IN_AIR)))),
