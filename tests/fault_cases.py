@@ -110,6 +110,7 @@ FLOATS = body().astype(np.float32)
 SMOOTH = (liver() + np.roll(liver(), 1, 0)).astype(np.float32) / 2
 SFORM_NAN = np.full((3, 4), np.nan)
 SFORM_FLAT = np.vstack([AFFINE[:2], AFFINE[1:2]])
+SFORM_TILTED = (AFFINE + np.outer([0, 8 * np.tan(np.radians(20)), 0, 0], [0, 0, 1, 0]))[:3]
 MOVED = AFFINE + np.array([[0, 0, 0, 30.0], [0] * 4, [0] * 4, [0] * 4])
 TWO_PIECES = with_value(1, np.s_[2:8, 2:8, 18:22], liver())
 IN_AIR = with_value(1, np.s_[0:4, 0:4, 10:12], liver())
@@ -357,6 +358,7 @@ FAULTS = [
     Case(8, "reject", "not_ct", inspected(ct_only(nifti((body() * 4).astype(np.int16))))),
     Case(8, "warn", "hu_air", inspected(ct_only(nifti((body() * 0.85).astype(np.int16))))),
     Case(9, "reject", "slices_scrambled", inspected(ct_only(nifti(scrambled())))),
+    Case(9, "reject", "slices_scrambled", inspected(ct_only(nifti(np.roll(body(), 12, axis=2))))),
     Case(9, "warn", "slices_jump", inspected(ct_only(nifti(JUMP)))),
     Case(10, "warn", "label_in_padding", inspected(pair(GOOD, nifti(IN_AIR)))),
     Case(10, "warn", "label_touches_border", inspected(pair(GOOD, nifti(IN_AIR)))),
@@ -443,6 +445,7 @@ FAULTS = [
     Case(23, "reject", "affine_bad", inspected(fields(srow=SFORM_NAN))),
     Case(23, "reject", "affine_bad", inspected(fields(srow=SFORM_FLAT))),
     Case(23, "reject", "affine_bad", inspected(fields(sform_code=0, quatern=[1, 1, 1]))),
+    Case(23, "reject", "affine_sheared", inspected(fields(srow=SFORM_TILTED))),
     Case(23, "warn", "spacing_unlikely", inspected(ct_only(nifti(body(), AFFINE / 100)))),
     Case(24, "warn", "forms_disagree", inspected(fields(qoffset=[0, 0, 0]))),
     Case(24, "warn", "affine_unset", inspected(fields(sform_code=0, qform_code=0))),

@@ -9,6 +9,7 @@ import pytest
 
 from tests.intake_cases import AFFINE, LIVER, body, liver, nifti, write
 from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.findings import Rejection
 from workflow.liverseg.intake import read_case, whole_numbers
 from workflow.liverseg.nifti_stream import read_volume
 
@@ -90,3 +91,17 @@ def test_extensions_are_counted_and_skipped(tmp_path):
     volume = read_volume(path, "ct")
     assert volume.extensions == (2,)
     np.testing.assert_array_equal(volume.voxels, body())
+
+
+@pytest.mark.parametrize(("degrees", "refused"), [(0.4, False), (0.7, True), (20, True)])
+def test_a_sheared_affine_is_refused_beyond_half_a_degree(tmp_path, degrees, refused):
+    tilted = AFFINE.copy()
+    tilted[1, 2] = AFFINE[2, 2] * np.tan(np.radians(degrees))
+    path = write(tmp_path / "x.nii", nifti(body(), fields={"srow": tilted[:3]}))
+    if not refused:
+        assert read_volume(path, "ct").header.affine_from == "sform"
+        return
+    with pytest.raises(Rejection) as caught:
+        read_volume(path, "ct")
+    assert caught.value.finding.code == "affine_sheared"
+    assert f"{degrees:.1f}°" in caught.value.finding.found
