@@ -114,6 +114,7 @@ SFORM_TILTED = (AFFINE + np.outer([0, 8 * np.tan(np.radians(20)), 0, 0], [0, 0, 
 MOVED = AFFINE + np.array([[0, 0, 0, 30.0], [0] * 4, [0] * 4, [0] * 4])
 TWO_PIECES = with_value(1, np.s_[2:8, 2:8, 18:22], liver())
 IN_AIR = with_value(1, np.s_[0:4, 0:4, 10:12], liver())
+AIR = (body() < -900).astype(np.uint8)
 WILD = with_value(20000, np.s_[0, 0, 0:3], body())
 CLIPPED = np.clip(body(), -160, 240)
 JUMP = np.concatenate([body((40, 36, 60))[:, :, :12], body((40, 36, 60))[:, :, 46:]], axis=2)
@@ -361,6 +362,7 @@ FAULTS = [
     Case(9, "reject", "slices_scrambled", inspected(ct_only(nifti(np.roll(body(), 12, axis=2))))),
     Case(9, "warn", "slices_jump", inspected(ct_only(nifti(JUMP)))),
     Case(10, "warn", "label_in_padding", inspected(pair(GOOD, nifti(IN_AIR)))),
+    Case(10, "reject", "label_in_padding", inspected(pair(GOOD, nifti(AIR)))),
     Case(10, "warn", "label_touches_border", inspected(pair(GOOD, nifti(IN_AIR)))),
     Case(
         10,
@@ -378,6 +380,12 @@ FAULTS = [
         "warn",
         "label_volume",
         inspected(pair(nifti(body(), AFFINE / 4), nifti(liver(), AFFINE / 4))),
+    ),
+    Case(
+        11,
+        "reject",
+        "label_volume",
+        inspected(pair(nifti(body(), AFFINE * 2), nifti(1 - liver(), AFFINE * 2))),
     ),
     Case(12, "reject", "label_empty", inspected(pair(GOOD, nifti(np.zeros(SHAPE, np.uint8))))),
     Case(

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from tests.intake_cases import AFFINE, LIVER, body, liver, nifti, write
+from tests.intake_cases import AFFINE, body, liver, nifti, write
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.findings import Rejection
 from workflow.liverseg.intake import read_case, whole_numbers
@@ -17,7 +17,7 @@ from workflow.liverseg.nifti_stream import read_volume
 def read(folder: Path, ct: bytes, label: bytes | None = None):
     image = write(folder / "ct.nii.gz", ct)
     mask = None if label is None else write(folder / "label.nii.gz", label)
-    return read_case(image, mask, LIVER, "p7")
+    return read_case(image, mask, "p7")
 
 
 def test_slope_and_intercept_give_hu(tmp_path):

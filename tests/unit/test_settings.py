@@ -204,3 +204,13 @@ def test_an_effect_that_is_left_out_is_off(config: dict) -> None:
     off |= {effect: [0, 0] for effect in ("cut", "blur", "noise", "brightness")}
     assert {name: effect["range"] for name, effect in how.items() if name in off} == off
     assert all(how[name]["probability"] == 0 for name in off)
+
+
+@pytest.mark.parametrize(
+    ("values", "ignored"), [("positive", [3]), ("positive", "others"), ([6, 3], [3])]
+)
+def test_a_value_is_not_both_ignored_and_of_a_region(config: dict, values, ignored) -> None:
+    config["labels"] = [{"name": "liver", "values": values}]
+    config["inspection"]["ignored_values"] = ignored
+    with pytest.raises(LiversegError, match="ignored_values: `liver`"):
+        check(config)

@@ -4,9 +4,10 @@ Both the inspection and the preparation of a volume read through here, so that w
 is what is used.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from workflow.liverseg.orientations import orientation, turned_onto
 # ASSUME writers round affines to float32 and spacings to a few digits: half a voxel at the far
 # corner is more than rounding ever makes, and less than any true shift.
 AFFINE_TOLERANCE_VOXELS = 0.5
+OTHERS = "others"
+Ignored = Sequence[int] | Literal["others"]
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,16 @@ class Pair:
     repairs: tuple[Finding, ...]
 
 
-def read_case(image: Path, label: Path | None, labels: LabelMap, patient: str) -> Case:
-    """Read a CT in HU and its label; LiversegError where inspection would reject the patient.
+def read_case(image: Path, label: Path | None, patient: str) -> Case:
+    """Read a CT in HU and its label; LiversegError where it cannot be read or is off the grid.
 
-    `labels` are the regions that the config knows: a label with other values is refused.
+    Which values a label may hold the inspection has judged: others than those of the config's
+    regions are ignored.
     """
     try:
         pair = read_pair(image, label)
         hu = to_hu(pair.image)
         raw = None if pair.label is None else whole_numbers(pair.label)
-        if raw is not None:
-            check_values(label_counts(raw), labels)
     except Rejection as rejection:
         finding = rejection.finding
         raise as_error(patient, finding) from rejection
@@ -73,14 +75,13 @@ def read_masks(
     """Read a predicted mask and its reference on the mask's grid.
 
     Returns the classes of both `(i, j, k)`, uint8, and the affine. The reference is repaired as
-    `read_case` repairs it; LiversegError where inspection would reject it.
+    `read_case` repairs it; LiversegError where it cannot be read or is off the grid.
     """
     try:
         pair = read_pair(mask, label)
         if pair.label is None:
             raise ValueError("a label is needed")
         reference = whole_numbers(pair.label)
-        check_values(label_counts(reference), labels)
     except Rejection as rejection:
         raise as_error(patient, rejection.finding) from rejection
     return pair.image.voxels, labels.classes(reference), pair.image.header.affine
@@ -329,11 +330,16 @@ def label_counts(label: np.ndarray) -> dict[int, int]:
     return {value: counts[value] for value in sorted(counts) if counts[value]}
 
 
-def check_values(counts: dict[int, int], labels: LabelMap) -> None:
-    """Reject a label with values that the config does not know."""
+def check_values(counts: dict[int, int], labels: LabelMap, ignored: Ignored = ()) -> list[int]:
+    """Return the values that are ignored; reject others that the config does not know.
+
+    `ignored` are values, or "others" for all above 0 that no region names.
+    """
     unknown = labels.unknown(sorted(counts))
+    left_out = [value for value in unknown if value > 0 and (ignored == OTHERS or value in ignored)]
+    unknown = [value for value in unknown if value not in left_out]
     if not unknown:
-        return
+        return left_out
     listed = ", ".join(f"{value}: {count}" for value, count in list(counts.items())[:12])
     raise Rejection(
         reject(
@@ -341,6 +347,17 @@ def check_values(counts: dict[int, int], labels: LabelMap) -> None:
             "label",
             found=f"the values {', '.join(map(str, unknown[:12]))} (voxels a value: {listed})",
             expected=f"0 and the values of {', '.join(labels.names)}",
-            remedy="name the values under `labels:` in the config, or correct the label",
+            remedy="name the values under `labels:` in the config, or under "
+            "inspection.ignored_values if they are other organs; or correct the label",
         )
     )
+
+
+def without_values(label: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """Return a label `(i, j, k)` with 0 in place of `values`; itself where there are none."""
+    if not values:
+        return label
+    kept = np.empty_like(label)
+    for slab, place in zip(_slabs(label), _slabs(kept), strict=True):
+        place[...] = np.where(np.isin(slab, values), 0, slab)
+    return kept
