@@ -110,9 +110,11 @@ FLOATS = body().astype(np.float32)
 SMOOTH = (liver() + np.roll(liver(), 1, 0)).astype(np.float32) / 2
 SFORM_NAN = np.full((3, 4), np.nan)
 SFORM_FLAT = np.vstack([AFFINE[:2], AFFINE[1:2]])
+SFORM_TILTED = (AFFINE + np.outer([0, 8 * np.tan(np.radians(20)), 0, 0], [0, 0, 1, 0]))[:3]
 MOVED = AFFINE + np.array([[0, 0, 0, 30.0], [0] * 4, [0] * 4, [0] * 4])
 TWO_PIECES = with_value(1, np.s_[2:8, 2:8, 18:22], liver())
 IN_AIR = with_value(1, np.s_[0:4, 0:4, 10:12], liver())
+AIR = (body() < -900).astype(np.uint8)
 WILD = with_value(20000, np.s_[0, 0, 0:3], body())
 CLIPPED = np.clip(body(), -160, 240)
 JUMP = np.concatenate([body((40, 36, 60))[:, :, :12], body((40, 36, 60))[:, :, 46:]], axis=2)
@@ -235,6 +237,22 @@ def same(dataset: Dataset, k: int) -> Dataset:
     return dataset
 
 
+def last_without_place(dataset: Dataset, k: int) -> Dataset:
+    if k == HU.shape[2] - 1:
+        del dataset.ImagePositionPatient
+    return dataset
+
+
+def two_persons(dataset: Dataset, k: int) -> Dataset:
+    dataset.PatientID = f"person {k // 3}"
+    return dataset
+
+
+def atomic_numbers(dataset: Dataset, k: int) -> Dataset:
+    dataset.RescaleType = "Z_EFF"
+    return dataset
+
+
 def doubled(folder: Path) -> list[Path]:
     uid = generate_uid()
     files = write_series(folder / "a", HU, series=uid)
@@ -339,9 +357,12 @@ FAULTS = [
         inspected(ct_only(nifti((body() + 1024).clip(0).astype(np.uint16)))),
     ),
     Case(8, "reject", "not_ct", inspected(ct_only(nifti((body() * 4).astype(np.int16))))),
+    Case(8, "warn", "hu_air", inspected(ct_only(nifti((body() * 0.85).astype(np.int16))))),
     Case(9, "reject", "slices_scrambled", inspected(ct_only(nifti(scrambled())))),
+    Case(9, "reject", "slices_scrambled", inspected(ct_only(nifti(np.roll(body(), 12, axis=2))))),
     Case(9, "warn", "slices_jump", inspected(ct_only(nifti(JUMP)))),
     Case(10, "warn", "label_in_padding", inspected(pair(GOOD, nifti(IN_AIR)))),
+    Case(10, "reject", "label_in_padding", inspected(pair(GOOD, nifti(AIR)))),
     Case(10, "warn", "label_touches_border", inspected(pair(GOOD, nifti(IN_AIR)))),
     Case(
         10,
@@ -359,6 +380,12 @@ FAULTS = [
         "warn",
         "label_volume",
         inspected(pair(nifti(body(), AFFINE / 4), nifti(liver(), AFFINE / 4))),
+    ),
+    Case(
+        11,
+        "reject",
+        "label_volume",
+        inspected(pair(nifti(body(), AFFINE * 2), nifti(1 - liver(), AFFINE * 2))),
     ),
     Case(12, "reject", "label_empty", inspected(pair(GOOD, nifti(np.zeros(SHAPE, np.uint8))))),
     Case(
@@ -412,6 +439,12 @@ FAULTS = [
     Case(
         22, "reject", "dimension_huge", inspected(fields(dim=[3, 32767, 32767, 32767, 1, 1, 1, 1]))
     ),
+    Case(
+        22,
+        "reject",
+        "dimension_huge",
+        inspected(fields(dim=[3, 1000, 1000, 500, 1, 1, 1, 1], datatype=64, bitpix=64)),
+    ),
     Case(22, "reject", "file_truncated", inspected(fields(dim=[3, 1000, 1000, 1000, 1, 1, 1, 1]))),
     Case(22, "reject", "bytes_behind", inspected(fields(dim=[3, 40, 36, 12, 1, 1, 1, 1]))),
     Case(23, "reject", "spacing_bad", inspected(fields(pixdim=[1, 0, 8, 8, 1, 1, 1, 1]))),
@@ -420,6 +453,7 @@ FAULTS = [
     Case(23, "reject", "affine_bad", inspected(fields(srow=SFORM_NAN))),
     Case(23, "reject", "affine_bad", inspected(fields(srow=SFORM_FLAT))),
     Case(23, "reject", "affine_bad", inspected(fields(sform_code=0, quatern=[1, 1, 1]))),
+    Case(23, "reject", "affine_sheared", inspected(fields(srow=SFORM_TILTED))),
     Case(23, "warn", "spacing_unlikely", inspected(ct_only(nifti(body(), AFFINE / 100)))),
     Case(24, "warn", "forms_disagree", inspected(fields(qoffset=[0, 0, 0]))),
     Case(24, "warn", "affine_unset", inspected(fields(sform_code=0, qform_code=0))),
@@ -482,6 +516,9 @@ FAULTS = [
     Case(32, "reject", "dicom_no_rescale", series(without_rescale)),
     Case(32, "reject", "dicom_unreadable", imported(cut_pixels)),
     Case(32, "warn", "dicom_damaged", imported(damaged_file)),
+    Case(32, "warn", "dicom_no_place", series(last_without_place)),
+    Case(32, "reject", "dicom_persons", series(two_persons)),
+    Case(32, "reject", "dicom_not_hu", series(atomic_numbers)),
     Case(32, "warn", "dicom_several", imported(two_series)),
     Case(33, "reject", "file_unreadable", without_permission),
     Case(33, "reject", "file_unreadable", inspected(folder_named_like_a_file)),
@@ -489,6 +526,7 @@ FAULTS = [
     Case(33, "reject", "file_missing", cohort("p,gone.nii,", files=["a.nii"])),
     Case(48, "warn", "private_text", inspected(fields(descrip=b"DOE^JANE"))),
     Case(48, "warn", "private_text", inspected(ct_only(nifti(body(), front=DICOM_HEADER)))),
+    Case(48, "warn", "private_text", series(same)),
     Case(49, "reject", "id_invalid", cohort("$(rm -r x),a.nii,", files=["a.nii"])),
     Case(49, "reject", "id_reserved", cohort("summary,a.nii,", files=["a.nii"])),
     Case(49, "reject", "path_braces", cohort("p,{a}.nii,", files=["{a}.nii"])),

@@ -22,6 +22,7 @@ SETTINGS: dict[str, Any] = {
     "few_slices": 16,
     "spacing_mm": [0.3, 10],
     "volume_ml": [200, 5000],
+    "ignored_values": [],
     "side": "right",
     "manifest": None,
     "spacing_table": None,

@@ -103,6 +103,7 @@ def write_comparing_page(root: Path, *, patients: int = 32) -> Path:
         summary = sources.summaries[0]
         summarise_scores.main(
             list(sources.scores),
+            list(sources.inspections),
             summary.with_suffix(".csv"),
             summary,
             summary.parent.name,

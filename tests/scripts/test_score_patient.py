@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workflow.liverseg.files import write_json
 from workflow.liverseg.images import write_image
 from workflow.scripts import compare_models, score_patient, summarise_scores
 
@@ -43,11 +44,24 @@ def test_a_perfect_mask_scores_one(tmp_path: Path):
 def test_scores_are_summed_up_in_a_table_and_a_summary(tmp_path: Path):
     scores = [score(tmp_path, "p2", 3), score(tmp_path, "p1", 0)]
     table, summary = tmp_path / "summary.csv", tmp_path / "summary.json"
-    summarise_scores.main(scores, table, summary, "unet", SETTINGS)
+    summarise_scores.main(scores, [], table, summary, "unet", SETTINGS)
     assert pd.read_csv(table)["patient"].tolist() == ["p1", "p2"]
     liver = json.loads(summary.read_text())["regions"]["liver"]
     assert liver["metrics"]["dice"]["mean"] == pytest.approx(0.75)
     assert liver["worst"]["patient"] == "p2"
+
+
+def test_millimetres_of_a_lost_spacing_are_marked(tmp_path: Path):
+    scores = [score(tmp_path, "p1", 0), score(tmp_path, "p2", 3)]
+    for patient, code in (("p1", "hu_clipped"), ("p2", "spacing_placeholder")):
+        found = {"patient": patient, "findings": [{"code": code, "part": "ct"}]}
+        write_json(tmp_path / f"inspection/{patient}.json", found)
+    inspections = [tmp_path / f"inspection/{patient}.json" for patient in ("p1", "p2")]
+    table, summary = tmp_path / "summary.csv", tmp_path / "summary.json"
+    summarise_scores.main(scores, inspections, table, summary, "unet", SETTINGS)
+    marked = pd.read_csv(table, keep_default_na=False)["grid_doubts"].tolist()
+    assert marked == ["", "spacing_placeholder"]
+    assert json.loads(summary.read_text())["grid_doubts"] == ["p2"]
 
 
 def test_two_models_are_compared(tmp_path: Path):

@@ -1,5 +1,6 @@
 """DICOM series: ordered by position, in HU, on the right grid, or refused by name."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from tests.dicom_files import hu_volume, write_enhanced, write_other, write_series
-from workflow.liverseg.dicom import import_ct
+from tests.dicom_files import PERSON, Change, hu_volume, write_enhanced, write_other, write_series
+from workflow.liverseg.dicom import Imported, import_ct
 from workflow.liverseg.findings import Rejection
 
 HU = hu_volume()
@@ -35,10 +36,15 @@ def refusal(files: list[Path]) -> tuple[str, str]:
     return caught.value.finding.code, caught.value.finding.found
 
 
+def codes(imported: Imported) -> list[str]:
+    """The codes of all findings but that each object of these tests names a person."""
+    return [one.code for one in imported.findings if one.code != "private_text"]
+
+
 def test_slices_are_ordered_by_position_and_scaled_to_hu(tmp_path: Path):
     imported = import_ct(write_series(tmp_path, HU))
     assert np.array_equal(imported.image.data, HU)
-    assert imported.image.data.dtype == np.int16 and not imported.findings
+    assert imported.image.data.dtype == np.int16 and codes(imported) == []
 
 
 def test_the_affine_takes_an_index_to_ras_millimetres(tmp_path: Path):
@@ -173,7 +179,7 @@ def test_padding_becomes_air_and_is_told(tmp_path: Path):
     imported = import_ct(write_series(tmp_path, hu, signed=True, change=change))
     assert (imported.image.data[:3] == -1024).all()
     assert np.array_equal(imported.image.data[3:], HU[3:])
-    assert [finding.code for finding in imported.findings] == ["dicom_padding"]
+    assert codes(imported) == ["dicom_padding"]
 
 
 def test_localisers_dose_pages_and_other_files_are_ignored_and_counted(tmp_path: Path):
@@ -200,8 +206,8 @@ def test_of_several_series_the_axial_one_with_most_slices_is_taken_and_told(tmp_
     imported = import_ct(files)
     assert np.array_equal(imported.image.data, HU)
     assert len(imported.record["other_series"]) == 2
-    assert [finding.code for finding in imported.findings] == ["dicom_several"]
-    assert "series 3" in imported.findings[0].remedy
+    assert codes(imported) == ["dicom_several"]
+    assert "series 3" in imported.findings[-1].remedy
 
 
 def test_phases_under_one_series_uid_are_told_apart(tmp_path: Path):
@@ -275,7 +281,126 @@ def test_a_damaged_last_slice_is_told(tmp_path: Path):
     files[-1].write_bytes(b"<html>404</html>")
     imported = import_ct(files)
     assert imported.image.data.shape[2] == HU.shape[2] - 1
-    assert [finding.code for finding in imported.findings] == ["dicom_damaged"]
+    assert codes(imported) == ["dicom_damaged"]
+
+
+@pytest.mark.parametrize("name", ["CT.1.2.3.{}", "IM{:04d}", "{:03d}.ima"])
+def test_damaged_slices_at_both_ends_are_told_whatever_they_are_named(tmp_path: Path, name: str):
+    files = write_series(tmp_path, HU)
+    files = [path.rename(tmp_path / name.format(k)) for k, path in enumerate(files)]
+    for path in (files[0], files[-1]):
+        path.write_bytes(b"")
+    (tmp_path / "readme.txt").write_text("no slice")
+    imported = import_ct([*files, tmp_path / "readme.txt"])
+    assert codes(imported) == ["dicom_damaged"]
+    assert imported.findings[-1].found.startswith("2 files")
+
+
+def test_a_slice_without_a_position_is_told(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        if k == HU.shape[2] - 1:
+            del dataset.ImagePositionPatient
+        return dataset
+
+    assert codes(import_ct(write_series(tmp_path, HU, change=change))) == ["dicom_no_place"]
+
+
+def test_two_persons_in_one_folder_are_refused_and_not_named(tmp_path: Path):
+    def other(dataset: Dataset, k: int) -> Dataset:
+        dataset.PatientID = "Schulz-4711"
+        return dataset
+
+    files = write_series(tmp_path / "P1", HU) + write_series(tmp_path / "P2", HU, change=other)
+    with pytest.raises(Rejection) as caught:
+        import_ct(files)
+    finding = caught.value.finding
+    assert finding.code == "dicom_persons" and "dicom_sorting" in finding.remedy
+    assert not {"Schulz", "4711", PERSON} & set(re.findall(r"[\w^]+", str(finding.to_json())))
+
+
+def test_directions_that_differ_by_rounding_are_one_volume(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.ImageOrientationPatient[1] = 0.00049 + 0.00002 * (k % 2)
+        return dataset
+
+    imported = import_ct(write_series(tmp_path, HU, change=change))
+    assert codes(imported) == [] and np.array_equal(imported.image.data, HU)
+
+
+def with_kernel(kernel: str, number: int) -> Change:
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.ConvolutionKernel, dataset.SeriesNumber = kernel, number
+        return dataset
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("soft", "sharp"),
+    [("B30f", "B70f"), ("STANDARD", "LUNG"), ("FC08", "FC52"), ("Br38f", "Bl57f")],
+)
+def test_a_soft_kernel_is_taken_before_a_sharp_one_with_more_slices(tmp_path: Path, soft, sharp):
+    files = write_series(
+        tmp_path / "soft", HU[:, :, ::2], step=(0, 0, 5), change=with_kernel(soft, 9)
+    )
+    files += write_series(tmp_path / "sharp", HU[:, :, :5], change=with_kernel(sharp, 2))
+    assert np.array_equal(import_ct(files).image.data, HU[:, :, ::2])
+
+
+def test_a_sharp_kernel_is_taken_where_the_soft_one_covers_less(tmp_path: Path):
+    files = write_series(tmp_path / "soft", HU[:, :, :3], change=with_kernel("B30f", 2))
+    files += write_series(tmp_path / "sharp", HU, change=with_kernel("B70f", 9))
+    assert np.array_equal(import_ct(files).image.data, HU)
+
+
+def with_scale(scale: str) -> Change:
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.RescaleType = scale
+        return dataset
+
+    return change
+
+
+@pytest.mark.parametrize("scale", ["HU", "US", ""])
+def test_a_rescale_to_hu_is_taken(tmp_path: Path, scale: str):
+    assert codes(import_ct(write_series(tmp_path, HU, change=with_scale(scale)))) == []
+
+
+def test_a_rescale_to_another_scale_is_refused_or_left_for_one_in_hu(tmp_path: Path):
+    files = write_series(tmp_path / "z", HU[:, :, ::-1], change=with_scale("Z_EFF"))
+    code, found = refusal(files)
+    assert code == "dicom_not_hu" and "Z_EFF" in found
+    assert PERSON not in refusal(write_series(tmp_path / "x", HU, change=with_scale(PERSON)))[1]
+    files += write_series(tmp_path / "hu", HU[:, :, :4], change=with_scale("HU"))
+    assert np.array_equal(import_ct(files).image.data, HU[:, :, :4])
+
+
+def private(files: list[Path]) -> list[str]:
+    return [one.found for one in import_ct(files).findings if one.code == "private_text"]
+
+
+def test_a_person_in_tags_and_names_of_files_is_told_and_not_repeated(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.PatientBirthDate = "19500102"
+        return dataset
+
+    told = private(write_series(tmp_path / "CT-mustermann", HU, change=change))
+    assert told == [
+        "a person's name or date of birth in the name of a file or folder, "
+        "the tag PatientBirthDate, the tag PatientName"
+    ]
+
+
+@pytest.mark.parametrize(
+    "tags", [{"PatientName": ""}, {"PatientName": "Anonymous"}, {"PatientIdentityRemoved": "YES"}]
+)
+def test_a_pseudonymised_series_is_not_said_to_name_a_person(tmp_path: Path, tags: dict):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        for name, value in tags.items():
+            setattr(dataset, name, value)
+        return dataset
+
+    assert private(write_series(tmp_path, HU, change=change)) == []
 
 
 def test_a_single_slice_and_no_slice_are_refused(tmp_path: Path):

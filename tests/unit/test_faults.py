@@ -84,6 +84,49 @@ def test_case_without_tumour_is_sound_where_the_config_names_tumours(tmp_path):
     assert (scores["tumour"]["dice"], scores["tumour"]["recall"]) == (1.0, None)
 
 
+def organs() -> np.ndarray:
+    """A label of several organs: the liver is 6, its neighbours 1 and 3."""
+    label = liver() * np.uint8(6)
+    label[2:6, 10:14, 8:12], label[30:34, 10:14, 8:12] = 1, 3
+    return label
+
+
+@pytest.mark.parametrize("ignored", [[1, 3], "others"])
+def test_other_organs_are_background_where_the_config_says_so(tmp_path, ignored):
+    regions = [{"name": "liver", "values": [6]}]
+    image, label = pair(GOOD, nifti(organs()))(tmp_path)
+    record = inspect(
+        image=image,
+        label=label,
+        patient="p",
+        labels=LabelMap.from_settings(regions),
+        settings=SETTINGS | {"ignored_values": ignored},
+    )
+    assert (record["verdict"], record["findings"]) == ("admitted", [])
+    assert record["label"]["ignored_values"] == [1, 3]
+    assert record["label"]["components"] == 1
+    assert set(record["label"]["values"]) == {"0", "1", "3", "6"}
+    volumes = {"spacing_mm": None, "window_hu": [-200, 250], "in_plane": {"mode": "keep"}}
+    prepare_volume.main(
+        image, label, tmp_path / "v.npz", "p", {"labels": regions, "volumes": volumes}
+    )
+    prepared = read_volume(tmp_path / "v.npz").label
+    assert prepared is not None and prepared.sum() == liver().sum()
+
+
+@pytest.mark.parametrize("ignored", [[], [1]])
+def test_a_value_that_is_not_ignored_rejects(tmp_path, ignored):
+    image, label = pair(GOOD, nifti(organs()))(tmp_path)
+    record = inspect(
+        image=image,
+        label=label,
+        patient="p",
+        labels=LabelMap.from_settings([{"name": "liver", "values": [6]}]),
+        settings=SETTINGS | {"ignored_values": ignored},
+    )
+    assert record["findings"][-1]["code"] == "label_values_unknown"
+
+
 def test_sound_pair_is_admitted_without_any_finding(tmp_path):
     image, label = pair(GOOD, LABEL)(tmp_path)
     record = inspect(image=image, label=label, patient="p", labels=LIVER, settings=SETTINGS)

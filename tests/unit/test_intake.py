@@ -1,21 +1,23 @@
 """Reading a pair: HU and values as they are, repairs said, faults as errors that help."""
 
+import tracemalloc
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
-from tests.intake_cases import AFFINE, LIVER, body, liver, nifti, write
+from tests.intake_cases import AFFINE, body, liver, nifti, write
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.intake import read_case
+from workflow.liverseg.findings import Rejection
+from workflow.liverseg.intake import read_case, whole_numbers
 from workflow.liverseg.nifti_stream import read_volume
 
 
 def read(folder: Path, ct: bytes, label: bytes | None = None):
     image = write(folder / "ct.nii.gz", ct)
     mask = None if label is None else write(folder / "label.nii.gz", label)
-    return read_case(image, mask, LIVER, "p7")
+    return read_case(image, mask, "p7")
 
 
 def test_slope_and_intercept_give_hu(tmp_path):
@@ -40,8 +42,27 @@ def test_repairs_are_returned(tmp_path):
 
 def test_float_label_becomes_whole_numbers(tmp_path):
     case = read(tmp_path, nifti(body()), nifti(liver().astype(np.float64)))
-    assert case.label.data.dtype.kind == "i"
+    assert case.label.data.dtype.kind in "iu"
     np.testing.assert_array_equal(case.label.data, liver())
+
+
+@pytest.mark.parametrize("value", [255, 256, 70_000, 3_000_000_000, -1])
+def test_float_label_keeps_its_values_whatever_they_are(tmp_path, value):
+    path = write(tmp_path / "x.nii", nifti(liver().astype(np.float64) * value))
+    whole = whole_numbers(read_volume(path, "label"))
+    assert whole.dtype.kind in "iu"
+    np.testing.assert_array_equal(whole, liver().astype(np.int64) * value)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_float_label_takes_one_more_byte_a_voxel(tmp_path, kind):
+    shape = (80, 80, 100)
+    label = read_volume(write(tmp_path / "x.nii", nifti(liver(shape).astype(kind))), "label")
+    tracemalloc.start()
+    whole_numbers(label)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.6 * label.voxels.size
 
 
 def test_fault_is_an_error_that_names_patient_part_and_remedy(tmp_path):
@@ -70,3 +91,17 @@ def test_extensions_are_counted_and_skipped(tmp_path):
     volume = read_volume(path, "ct")
     assert volume.extensions == (2,)
     np.testing.assert_array_equal(volume.voxels, body())
+
+
+@pytest.mark.parametrize(("degrees", "refused"), [(0.4, False), (0.7, True), (20, True)])
+def test_a_sheared_affine_is_refused_beyond_half_a_degree(tmp_path, degrees, refused):
+    tilted = AFFINE.copy()
+    tilted[1, 2] = AFFINE[2, 2] * np.tan(np.radians(degrees))
+    path = write(tmp_path / "x.nii", nifti(body(), fields={"srow": tilted[:3]}))
+    if not refused:
+        assert read_volume(path, "ct").header.affine_from == "sform"
+        return
+    with pytest.raises(Rejection) as caught:
+        read_volume(path, "ct")
+    assert caught.value.finding.code == "affine_sheared"
+    assert f"{degrees:.1f}°" in caught.value.finding.found

@@ -8,7 +8,7 @@ import pytest
 
 from tests.intake_cases import LIVER, body, nifti, write
 from workflow.liverseg.intake import label_counts
-from workflow.liverseg.intensities import digest_of, measure
+from workflow.liverseg.intensities import digest_of, judge, measure
 from workflow.liverseg.label_checks import find_foreground
 from workflow.liverseg.nifti_stream import read_volume
 
@@ -81,3 +81,37 @@ def test_percentiles_are_those_of_numpy(tmp_path):
     for percent in (5, 50, 95):
         expected = np.percentile(body(), percent, method="inverted_cdf")
         assert measured.percentile(percent) == expected
+
+
+def codes(folder: Path, hu: np.ndarray) -> list[str]:
+    data = np.rint(hu).astype(np.int16)
+    measured = measure(read_volume(write(folder / "x.nii", nifti(data)), "ct"))
+    return [finding.code for finding in judge(measured)]
+
+
+@pytest.mark.parametrize("factor", [0.75, 0.85, 0.9, 1.1])
+def test_hu_off_by_a_factor_are_told_by_their_air(tmp_path, factor):
+    assert "hu_air" in codes(tmp_path, body() * factor)
+
+
+@pytest.mark.parametrize("offset", [-60, 50, 130])
+def test_hu_off_by_an_offset_are_told_by_their_air(tmp_path, offset):
+    assert "hu_air" in codes(tmp_path, body() + offset)
+
+
+@pytest.mark.parametrize("padding", [-1024, -2048, -3024])
+def test_padding_is_no_air(tmp_path, padding):
+    padded = body()
+    padded[:10] = padded[-10:] = padding
+    assert "hu_air" not in codes(tmp_path, padded)
+
+
+@pytest.mark.parametrize("lowest", [-1024, -1000, -980, -950, -200])
+def test_air_of_a_clipped_ct_is_not_said_to_be_off(tmp_path, lowest):
+    assert "hu_air" not in codes(tmp_path, body().clip(lowest))
+
+
+def test_lung_alone_is_no_air(tmp_path):
+    random = np.random.default_rng(1)
+    lung = random.normal(-820, 50, (20, 36, 24))
+    assert codes(tmp_path, np.concatenate([body()[10:30], lung])[:, 8:28]) == []

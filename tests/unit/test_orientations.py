@@ -129,7 +129,7 @@ def test_label_without_affine_is_never_turned(tmp_path):
         ("identity", nifti(mask, np.eye(4))),
         ("unset", nifti(mask, image.affine, fields=unset)),
     ):
-        case = read_case(ct, write(tmp_path / f"{name}.nii.gz", content), LIVER, "p")
+        case = read_case(ct, write(tmp_path / f"{name}.nii.gz", content), "p")
         assert [repair.code for repair in case.repairs] == ["label_affine"], name
         np.testing.assert_array_equal(case.label.data, mask)
 

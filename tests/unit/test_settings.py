@@ -225,3 +225,13 @@ def test_a_model_without_network_is_told_so_and_nothing_else(config):
     with pytest.raises(LiversegError) as error:
         check(config)
     assert str(error.value).splitlines()[1:] == ["  models.mine: 'network' is a required property"]
+
+
+@pytest.mark.parametrize(
+    ("values", "ignored"), [("positive", [3]), ("positive", "others"), ([6, 3], [3])]
+)
+def test_a_value_is_not_both_ignored_and_of_a_region(config: dict, values, ignored) -> None:
+    config["labels"] = [{"name": "liver", "values": values}]
+    config["inspection"]["ignored_values"] = ignored
+    with pytest.raises(LiversegError, match="ignored_values: `liver`"):
+        check(config)

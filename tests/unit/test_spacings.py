@@ -11,12 +11,9 @@ from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.findings import Refusal, reject
 from workflow.liverseg.images import read_image
 from workflow.liverseg.intake import Case, read_case
-from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.patients import Cohort, Patient
 from workflow.liverseg.respacing import correct_spacing
 from workflow.liverseg.spacings import read_spacings, respaced
-
-LABELS = LabelMap.from_settings([{"name": "liver", "values": "positive"}])
 
 
 def table(folder: Path, *lines: str) -> Path:
@@ -40,7 +37,7 @@ def test_corrected_pair_keeps_voxels_and_directions(tmp_path):
         source = write(tmp_path / f"{part}.nii", nifti(data, flipped))
         ct = tmp_path / "ct.nii"
         correct_spacing(source, ct, tmp_path / f"out/{part}.nii.gz", part, [0.7, 0.8, 5.0])
-    case = read_case(tmp_path / "out/ct.nii.gz", tmp_path / "out/label.nii.gz", LABELS, "p")
+    case = read_case(tmp_path / "out/ct.nii.gz", tmp_path / "out/label.nii.gz", "p")
     np.testing.assert_allclose(np.diag(case.image.affine), [-0.7, -0.8, 5, 1], rtol=1e-6)
     np.testing.assert_array_equal(case.image.data, body())
     assert case.label is not None and case.label.data.shape == SHAPE
@@ -67,7 +64,7 @@ def respaced_case(folder: Path, ct: bytes, label: bytes) -> Case:
         write(sources[part], content)
         out = folder / f"out/{part}.nii.gz"
         correct_spacing(sources[part], sources["ct"], out, part, [0.7, 0.8, 5.0])
-    return read_case(folder / "out/ct.nii.gz", folder / "out/label.nii.gz", LABELS, "p")
+    return read_case(folder / "out/ct.nii.gz", folder / "out/label.nii.gz", "p")
 
 
 def stored_along(

@@ -10,20 +10,21 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
 
+from workflow.liverseg import privacy
+from workflow.liverseg.dicom_choice import check_persons, check_scale, choose, volumes_in
 from workflow.liverseg.dicom_series import (
     DAMAGED,
+    NO_PLACE,
     Headers,
     Series,
     Slice,
     check_series,
-    choose,
     digest_of_uid,
     quiet,
     read_header,
     read_headers,
     readable,
     referenced_series,
-    volumes_in,
 )
 from workflow.liverseg.findings import Finding, Rejection, reject, repair, warn
 from workflow.liverseg.images import Image
@@ -52,16 +53,21 @@ def import_ct(files: Iterable[Path], label_files: Iterable[Path] = ()) -> Import
     for path in (*headers.labels, *label_files):
         header = read_header(path)
         wanted |= referenced_series(header) if header is not None else set()
+    check_persons(headers.slices)
     volumes = volumes_in(headers.slices)
     chosen = choose(volumes, frozenset(wanted))
+    check_scale(chosen)
     series = check_series(chosen)
     hu, findings = read_hu(series.slices)
+    findings += privacy.judge_places(headers.private, "ct")
     named = {path.resolve() for path in label_files}
     beside = sum(path.resolve() not in named for path in headers.labels)
     if beside:
         findings.append(_labels_beside(beside))
     if DAMAGED in headers.ignored:
         findings.append(_damaged(headers.ignored[DAMAGED]))
+    if NO_PLACE in headers.ignored:
+        findings.append(_without_place(headers.ignored[NO_PLACE]))
     if len(volumes) > 1:
         findings.append(_several(chosen, len(volumes)))
     record = _record(headers, volumes, series, frozenset(wanted))
@@ -145,9 +151,19 @@ def _damaged(count: int) -> Finding:
     return warn(
         "dicom_damaged",
         "ct",
-        found=f"{count} files named .dcm that are no DICOM objects",
+        found=f"{count} files named like slices that are no DICOM objects",
         expected="DICOM objects",
-        remedy="if they were slices at the end of the series, export it again",
+        remedy="if they were slices at an end of the series, export it again",
+    )
+
+
+def _without_place(count: int) -> Finding:
+    return warn(
+        "dicom_no_place",
+        "ct",
+        found=f"{count} CT images without a position in space",
+        expected="position, orientation and pixel spacing in every slice",
+        remedy="if they belong to the series, export it again; they were left out",
     )
 
 
@@ -190,7 +206,7 @@ def _record(
             if first.series in wanted
             else "the only one"
             if not others
-            else "axial, the most slices, then the thinnest",
+            else "axial, a soft kernel, the most slices, then the thinnest",
         },
         "other_series": [{"number": v[0].number, "slices": len(v)} for v in others],
         "ignored": headers.ignored,

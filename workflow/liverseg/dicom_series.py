@@ -1,12 +1,13 @@
 """DICOM headers: which slices belong to one series, in which order, and on which grid.
 
-Only geometry, pixel layout and identifiers of series are read from a header, never a person's
-name or any free text; what is said about a series is its number and its counts.
+What is said about a series is its number and its counts, never a text of its headers. Of a person
+only is kept that a header names one, and a digest, to tell two of them apart.
 """
 
 import contextlib
 import hashlib
 import logging
+import re
 import struct
 import warnings
 import zlib
@@ -37,7 +38,8 @@ TAGS = [
     "PixelPaddingValue", "PixelRepresentation", "BitsStored", "SamplesPerPixel",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "InstanceNumber",
     "PhotometricInterpretation", "PatientID", "StudyInstanceUID", "ReferencedSeriesSequence",
-    "ReferencedFrameOfReferenceSequence",
+    "ReferencedFrameOfReferenceSequence", "RescaleType", "ConvolutionKernel", "PatientName",
+    "PatientBirthDate", "PatientIdentityRemoved",
 ]  # fmt: skip
 # What a damaged object makes its reader and the decoders raise; InvalidDicomError, which says that
 # a file is no DICOM object at all, is none of these.
@@ -46,7 +48,8 @@ BROKEN = (
     MemoryError, RuntimeError, TypeError, ValueError, struct.error, zlib.error,
     BytesLengthException,
 )  # fmt: skip
-DAMAGED = "named .dcm, but no DICOM object"
+DAMAGED = "named like a slice, but no DICOM object"
+NO_PLACE = "CT image without a position in space"
 SHEAR_DEGREES = 0.5
 STEP_TOLERANCE = 0.1
 
@@ -57,6 +60,8 @@ class Slice:
 
     `row` and `column` are the directions in which the column and the row index grow;
     `spacing_mm` the distance of columns, then of rows. `slope` is None where the file has none.
+    `scale` is the type of what the rescale gives ("" and "HU" are HU), `person` a digest of whose
+    slice it is, None where the file does not say.
     """
 
     path: Path
@@ -73,6 +78,9 @@ class Slice:
     slope: float | None
     intercept: float | None
     padding: int | None
+    scale: str
+    kernel: str
+    person: str | None
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -95,11 +103,15 @@ class Series:
 
 @dataclass(frozen=True)
 class Headers:
-    """What a pile of files holds: CT slices, label objects, and how many of what was ignored."""
+    """What a pile of files holds: CT slices, label objects, and how many of what was ignored.
+
+    `private` says where a person's name or date of birth stands.
+    """
 
     slices: tuple[Slice, ...]
     labels: tuple[Path, ...]
     ignored: dict[str, int]
+    private: tuple[str, ...]
 
 
 def quiet() -> None:
@@ -165,14 +177,17 @@ def read_headers(files: Iterable[Path]) -> Headers:
     quiet()
     slices: list[Slice] = []
     labels: list[Path] = []
+    strange: list[Path] = []
     ignored: Counter[str] = Counter()
+    private: set[str] = set()
     for path in sorted(files):
         header = read_header(path)
         if header is None:
-            ignored[DAMAGED if path.suffix.lower() == ".dcm" else "no DICOM image"] += 1
+            strange.append(path)
             continue
         with readable("ct", "a header that makes no sense"):
             kind = kind_of(header)
+            private |= private_places(path, header)
             if kind in SEG_CLASSES or kind == RTSTRUCT_CLASS:
                 labels.append(path)
             elif kind not in CT_CLASSES:
@@ -182,20 +197,42 @@ def read_headers(files: Iterable[Path]) -> Headers:
             else:
                 found = slices_of(path, header)
                 slices += found
-                ignored["CT image without a position in space"] += not found
+                ignored[NO_PLACE] += len(_frames(header)) - len(found)
+    usual = {".dcm", *(_suffix(one.path) for one in slices)}
+    ignored.update(DAMAGED if _suffix(path) in usual else "no DICOM image" for path in strange)
     ignored = +ignored
-    return Headers(tuple(slices), tuple(labels), dict(sorted(ignored.items())))
+    return Headers(
+        tuple(slices), tuple(labels), dict(sorted(ignored.items())), tuple(sorted(private))
+    )
+
+
+def _suffix(path: Path) -> str:
+    """Return how a name ends; all numbers, as names that are UIDs end in, are alike."""
+    suffix = path.suffix.lower()
+    return ".0" if suffix[1:].isdigit() else suffix
+
+
+def private_places(path: Path, header: pydicom.Dataset) -> set[str]:
+    """Say where a file tells a person's name or date of birth, never what it says."""
+    if str(header.get("PatientIdentityRemoved") or "").upper() == "YES":
+        return set()
+    name = str(header.get("PatientName") or "").strip("^ ")
+    name = "" if name.casefold().startswith("anon") else name
+    # ASSUME what is shorter than four letters stands in the name of a file by chance.
+    words = [word for word in re.split(r"[^\w]+|_", name.casefold()) if len(word) > 3]
+    place = "/".join(path.parts[-3:]).casefold()
+    found = {
+        "the tag PatientName": bool(name),
+        "the tag PatientBirthDate": bool(str(header.get("PatientBirthDate") or "").strip()),
+        "the name of a file or folder": any(word in place for word in words),
+    }
+    return {where for where, told in found.items() if told}
 
 
 def slices_of(path: Path, header: pydicom.Dataset) -> list[Slice]:
     """Return the slices of one file: one, or one a frame; none where it has no place in space."""
-    frames = header.get("PerFrameFunctionalGroupsSequence")
-    groups: list[list[Any]] = [[header]]
-    if frames:
-        shared = list(header.get("SharedFunctionalGroupsSequence") or [])
-        groups = [[frame, *shared, header] for frame in frames]
     found = []
-    for number, sources in enumerate(groups):
+    for number, sources in enumerate(_frames(header)):
         position = _value(sources, "PlanePositionSequence", "ImagePositionPatient")
         directions = _value(sources, "PlaneOrientationSequence", "ImageOrientationPatient")
         spacing = _value(sources, "PixelMeasuresSequence", "PixelSpacing")
@@ -206,6 +243,15 @@ def slices_of(path: Path, header: pydicom.Dataset) -> list[Slice]:
                                                    _floats(spacing)])
         )  # fmt: skip
     return found
+
+
+def _frames(header: pydicom.Dataset) -> list[list[Any]]:
+    """List, for each frame of a file, where its tags may stand, the nearest first."""
+    frames = header.get("PerFrameFunctionalGroupsSequence")
+    if not frames:
+        return [[header]]
+    shared = list(header.get("SharedFunctionalGroupsSequence") or [])
+    return [[frame, *shared, header] for frame in frames]
 
 
 def _slice(
@@ -230,7 +276,19 @@ def _slice(
         slope=None if slope is None else float(slope),
         intercept=None if intercept is None else float(intercept),
         padding=padding if isinstance(padding, int) else None,
+        scale=str(_value(sources, "PixelValueTransformationSequence", "RescaleType") or "").upper(),
+        kernel=_kernel(sources),
+        person=digest_of_uid(_person(header)),
     )
+
+
+def _kernel(sources: Sequence[Any]) -> str:
+    value = _value(sources, "CTReconstructionSequence", "ConvolutionKernel") or ""
+    return str(value if isinstance(value, str) else next(iter(value), "")).upper()
+
+
+def _person(header: pydicom.Dataset) -> str:
+    return str(header.get("PatientID") or header.get("PatientName") or "").strip()
 
 
 def _value(sources: Sequence[Any], group: str, name: str) -> Any:
@@ -254,73 +312,17 @@ def _integer(value: Any) -> int:
         return 0
 
 
-def volumes_in(slices: Iterable[Slice]) -> list[list[Slice]]:
-    """Sort slices into volumes: same series, direction and size, ordered along the normal.
-
-    A series that holds the same places several times, once for each acquisition (phases of the
-    contrast agent), is as many volumes.
-    """
-    groups: dict[tuple[Any, ...], list[Slice]] = {}
-    for one in slices:
-        direction = tuple(np.round([*one.row, *one.column], 3))
-        groups.setdefault((one.series, direction, one.size), []).append(one)
-    volumes = []
-    for group in groups.values():
-        heights = Counter(round(one.height_mm, 2) for one in group)
-        acquisitions = sorted({one.acquisition for one in group})
-        parts = [[one for one in group if one.acquisition == number] for number in acquisitions]
-        repeated = set(heights.values()) == {len(acquisitions)} and len(acquisitions) > 1
-        same_length = len({len(part) for part in parts}) == 1
-        volumes += [
-            sorted(part, key=lambda one: (one.height_mm, one.instance))
-            for part in (parts if repeated and same_length else [group])
-        ]
-    return volumes
-
-
-def choose(volumes: list[list[Slice]], wanted: frozenset[str]) -> list[Slice]:
-    """Choose one of several volumes.
-
-    The series that a label refers to (`wanted`, UIDs) comes first; then axial before others,
-    then the most slices, the thinnest, the lowest series and acquisition number.
-    """
-
-    def rank(volume: list[Slice]) -> tuple[Any, ...]:
-        """Sort key of one volume; the least is taken."""
-        first, last = volume[0], volume[-1]
-        axial = abs(float(first.normal[2])) > 0.8
-        step = abs(last.height_mm - first.height_mm) / max(1, len(volume) - 1)
-        return (
-            first.series not in wanted,
-            not axial,
-            -len(volume),
-            round(step, 3),
-            first.number,
-            first.acquisition,
-            first.series,
-        )
-
-    if not volumes:
-        raise _rejection(
-            "dicom_no_ct",
-            "no slice of a CT",
-            "a series of CT slices with position and orientation",
-            "export the axial CT series of this patient",
-        )
-    return min(volumes, key=rank)
-
-
 def check_series(slices: Sequence[Slice]) -> Series:
     """Check that ordered slices make one regular grid, and build its affine.
 
     Raises Rejection that names what is missing, doubled, uneven or tilted.
     """
     if len(slices) < 2:
-        raise _rejection("dicom_too_few", "a series of 1 slice", "at least 2 slices",
+        raise rejection("dicom_too_few", "a series of 1 slice", "at least 2 slices",
                          "export the whole series")  # fmt: skip
     spacings = {tuple(np.round(one.spacing_mm, 4)) for one in slices}
     if len(spacings) > 1 or not min(min(pair) for pair in spacings) > 0:
-        raise _rejection("dicom_spacing", f"{len(spacings)} different pixel spacings, or one of 0",
+        raise rejection("dicom_spacing", f"{len(spacings)} different pixel spacings, or one of 0",
                          "one pixel spacing above 0 in all slices",
                          "export one reconstruction only")  # fmt: skip
     _check_directions(slices)
@@ -343,7 +345,7 @@ def _check_directions(slices: Sequence[Slice]) -> None:
     units = np.abs(np.linalg.norm([rows, columns], axis=2) - 1).max()
     across = np.abs((rows * columns).sum(axis=1)).max()
     if not np.isfinite(places).all() or units > 0.01 or across > 0.01:
-        raise _rejection(
+        raise rejection(
             "dicom_directions",
             "positions or directions that are no numbers, or not at right angles",
             "two unit vectors at right angles in every slice",
@@ -359,7 +361,7 @@ def _check_steps(slices: Sequence[Slice]) -> None:
     doubled = np.flatnonzero(steps < max(0.01, STEP_TOLERANCE * usual))
     if len(doubled):
         pairs = [f"{slices[i].instance} and {slices[i + 1].instance}" for i in doubled[:5]]
-        raise _rejection(
+        raise rejection(
             "dicom_double",
             f"{len(doubled)} slices twice at one place: instances {'; '.join(pairs)}",
             "one slice at each place",
@@ -372,14 +374,14 @@ def _check_steps(slices: Sequence[Slice]) -> None:
             f"{heights[i + 1]:.2f} mm (instances {slices[i].instance}, {slices[i + 1].instance})"
             for i in gaps[:5]
         ]
-        raise _rejection(
+        raise rejection(
             "dicom_gap",
             f"slices missing: {'; '.join(places)}",
             f"a slice every {usual:.2f} mm",
             "export the whole series again",
         )
     if np.abs(steps - usual).max() > max(0.02, STEP_TOLERANCE * usual):
-        raise _rejection(
+        raise rejection(
             "dicom_uneven",
             f"distances of slices from {steps.min():.2f} to {steps.max():.2f} mm",
             f"a slice every {usual:.2f} mm",
@@ -393,7 +395,7 @@ def _check_tilt(slices: Sequence[Slice]) -> None:
     cosine = abs(float(way @ first.normal)) / float(np.linalg.norm(way))
     degrees = float(np.degrees(np.arccos(min(1.0, cosine))))
     if degrees > SHEAR_DEGREES:
-        raise _rejection(
+        raise rejection(
             "dicom_tilt",
             f"slices that are shifted against one another by {degrees:.1f}° (gantry tilt)",
             "slices stacked along their normal",
@@ -401,7 +403,8 @@ def _check_tilt(slices: Sequence[Slice]) -> None:
         )
 
 
-def _rejection(code: str, found: str, expected: str, remedy: str) -> Rejection:
+def rejection(code: str, found: str, expected: str, remedy: str) -> Rejection:
+    """Build the rejection of a series."""
     return Rejection(reject(code, "ct", found=found, expected=expected, remedy=remedy))
 
 

@@ -18,6 +18,7 @@ from workflow.liverseg.intake import (
     same_grid,
     three_dimensional,
     whole_numbers,
+    without_values,
 )
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.manifest import check_against
@@ -202,7 +203,11 @@ def _inspect_label(
     raw = whole_numbers(volume)
     counts = label_counts(raw)
     record.parts["label"]["values"] = {str(value): count for value, count in counts.items()}
-    check_values(counts, labels)
+    ignored = check_values(counts, labels, settings["ignored_values"])
+    if ignored:
+        record.parts["label"]["ignored_values"] = ignored
+        raw = without_values(raw, ignored)
+        counts = label_counts(raw)
     limits = label_checks.LabelLimits.from_settings(settings)
     foreground = label_checks.find_foreground(raw, labels)
     if foreground is None:

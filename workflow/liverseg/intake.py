@@ -4,8 +4,10 @@ Both the inspection and the preparation of a volume read through here, so that w
 is what is used.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -13,13 +15,15 @@ from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.findings import Finding, Rejection, reject, repair
 from workflow.liverseg.images import Image
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.nifti_header import affine_distance_mm
+from workflow.liverseg.nifti_header import Header, affine_distance_mm
 from workflow.liverseg.nifti_stream import Volume, read_volume
 from workflow.liverseg.orientations import orientation, turned_onto
 
 # ASSUME writers round affines to float32 and spacings to a few digits: half a voxel at the far
 # corner is more than rounding ever makes, and less than any true shift.
 AFFINE_TOLERANCE_VOXELS = 0.5
+OTHERS = "others"
+Ignored = Sequence[int] | Literal["others"]
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,16 @@ class Pair:
     repairs: tuple[Finding, ...]
 
 
-def read_case(image: Path, label: Path | None, labels: LabelMap, patient: str) -> Case:
-    """Read a CT in HU and its label; LiversegError where inspection would reject the patient.
+def read_case(image: Path, label: Path | None, patient: str) -> Case:
+    """Read a CT in HU and its label; LiversegError where it cannot be read or is off the grid.
 
-    `labels` are the regions that the config knows: a label with other values is refused.
+    Which values a label may hold the inspection has judged: others than those of the config's
+    regions are ignored.
     """
     try:
         pair = read_pair(image, label)
         hu = to_hu(pair.image)
         raw = None if pair.label is None else whole_numbers(pair.label)
-        if raw is not None:
-            check_values(label_counts(raw), labels)
     except Rejection as rejection:
         finding = rejection.finding
         raise as_error(patient, finding) from rejection
@@ -72,14 +75,13 @@ def read_masks(
     """Read a predicted mask and its reference on the mask's grid.
 
     Returns the classes of both `(i, j, k)`, uint8, and the affine. The reference is repaired as
-    `read_case` repairs it; LiversegError where inspection would reject it.
+    `read_case` repairs it; LiversegError where it cannot be read or is off the grid.
     """
     try:
         pair = read_pair(mask, label)
         if pair.label is None:
             raise ValueError("a label is needed")
         reference = whole_numbers(pair.label)
-        check_values(label_counts(reference), labels)
     except Rejection as rejection:
         raise as_error(patient, rejection.finding) from rejection
     return pair.image.voxels, labels.classes(reference), pair.image.header.affine
@@ -238,7 +240,8 @@ def to_hu(volume: Volume) -> np.ndarray:
 
 def check_finite(voxels: np.ndarray, part: str) -> None:
     """Reject voxels that are NaN or infinite."""
-    bad = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
+    # Slab by slab, here and below, so that no copy of a large volume is made beside it.
+    bad = sum(slab.size - int(np.count_nonzero(np.isfinite(slab))) for slab in _slabs(voxels))
     if bad:
         raise Rejection(
             reject(
@@ -259,23 +262,52 @@ def whole_numbers(volume: Volume) -> np.ndarray:
     if header.dtype.kind in "iu" and not scaled:
         return values
     check_finite(values, "label")
-    numbers = values.astype(np.float64) * header.slope + header.inter
-    whole = np.rint(numbers)
-    # ASSUME a slope such as 0.1 leaves rounding errors far below a thousandth.
-    off = np.abs(numbers - whole) > 1e-3
-    if off.any():
-        share = float(off.mean())
-        examples = ", ".join(f"{value:.4g}" for value in np.unique(numbers[off])[:5])
+    lowest, highest = _check_whole(values, header)
+    kinds = (np.uint8, np.int32, np.int64)
+    kind = next((one for one in kinds if _holds(one, lowest, highest)), np.int64)
+    whole = np.empty(values.shape, kind, order="F")
+    for slab, place in zip(_slabs(values), _slabs(whole), strict=True):
+        place[...] = np.rint(_scaled(slab, header))
+    return whole
+
+
+def _holds(kind: type[np.integer], lowest: int, highest: int) -> bool:
+    return np.iinfo(kind).min <= lowest and highest <= np.iinfo(kind).max
+
+
+def _slabs(voxels: np.ndarray) -> Iterator[np.ndarray]:
+    return (voxels[..., k] for k in range(voxels.shape[-1]))
+
+
+def _scaled(stored: np.ndarray, header: Header) -> np.ndarray:
+    return stored.astype(np.float64) * header.slope + header.inter
+
+
+def _check_whole(values: np.ndarray, header: Header) -> tuple[int, int]:
+    """Return the lowest and the highest of label values; Rejection where one is not whole."""
+    lowest, highest, between = 0, 0, 0
+    examples = np.empty(0)
+    for slab in _slabs(values):
+        numbers = _scaled(slab, header)
+        whole = np.rint(numbers)
+        lowest, highest = min(lowest, int(whole.min())), max(highest, int(whole.max()))
+        # ASSUME a slope such as 0.1 leaves rounding errors far below a thousandth.
+        off = np.abs(numbers - whole) > 1e-3
+        between += int(np.count_nonzero(off))
+        examples = np.union1d(examples, numbers[off])[:5]
+    if between:
+        listed = ", ".join(f"{value:.4g}" for value in examples)
         raise Rejection(
             reject(
                 "label_not_whole",
                 "label",
-                found=f"{share:.2%} of the voxels between whole numbers ({examples} …)",
+                found=f"{between / values.size:.2%} of the voxels between whole numbers "
+                f"({listed} …)",
                 expected="whole numbers",
                 remedy="resample the label with nearest neighbour instead of interpolation",
             )
         )
-    return whole.astype(np.int32)
+    return lowest, highest
 
 
 def label_counts(label: np.ndarray) -> dict[int, int]:
@@ -298,11 +330,16 @@ def label_counts(label: np.ndarray) -> dict[int, int]:
     return {value: counts[value] for value in sorted(counts) if counts[value]}
 
 
-def check_values(counts: dict[int, int], labels: LabelMap) -> None:
-    """Reject a label with values that the config does not know."""
+def check_values(counts: dict[int, int], labels: LabelMap, ignored: Ignored = ()) -> list[int]:
+    """Return the values that are ignored; reject others that the config does not know.
+
+    `ignored` are values, or "others" for all above 0 that no region names.
+    """
     unknown = labels.unknown(sorted(counts))
+    left_out = [value for value in unknown if value > 0 and (ignored == OTHERS or value in ignored)]
+    unknown = [value for value in unknown if value not in left_out]
     if not unknown:
-        return
+        return left_out
     listed = ", ".join(f"{value}: {count}" for value, count in list(counts.items())[:12])
     raise Rejection(
         reject(
@@ -310,6 +347,17 @@ def check_values(counts: dict[int, int], labels: LabelMap) -> None:
             "label",
             found=f"the values {', '.join(map(str, unknown[:12]))} (voxels a value: {listed})",
             expected=f"0 and the values of {', '.join(labels.names)}",
-            remedy="name the values under `labels:` in the config, or correct the label",
+            remedy="name the values under `labels:` in the config, or under "
+            "inspection.ignored_values if they are other organs; or correct the label",
         )
     )
+
+
+def without_values(label: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    """Return a label `(i, j, k)` with 0 in place of `values`; itself where there are none."""
+    if not values:
+        return label
+    kept = np.empty_like(label)
+    for slab, place in zip(_slabs(label), _slabs(kept), strict=True):
+        place[...] = np.where(np.isin(slab, values), 0, slab)
+    return kept

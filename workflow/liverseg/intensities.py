@@ -17,9 +17,12 @@ LOWEST, HIGHEST = -32768, 32767
 # ASSUME what a CT scanner can store: 12 bits from -1024, with room for metal and extended scales.
 PLAUSIBLE_HU = (-1100, 3100)
 AIR_HU = (-1100, -700)
+# ASSUME scanners put air within 40 of -1000; their own checks allow far less.
+TRUE_AIR_HU = (-1040, -960)
 FAT_HU = (-150, -50)
 TISSUE_HU = (-150, 300)
 SOFT_PEAK_HU = (-150, 200)
+SEARCHED_FOR_AIR_HU = (-1500, -500)
 OFFSET_TISSUE_HU = (900, 1250)  # soft tissue where the scanner's offset of 1024 was left in
 PICTURE_BINS = np.arange(-1100, 1601, 50)
 
@@ -131,6 +134,32 @@ def tissue_peak(measured: Intensities) -> int | None:
     return int(smooth.argmax()) + LOWEST
 
 
+def air_peak(measured: Intensities) -> int | None:
+    """HU of the narrow peak that the air around a body makes; None where there is none to see.
+
+    Piles on one value are no air but padding or an end where values were clipped; a broad peak
+    is lung.
+    """
+    counts = measured.counts.astype(np.float64).copy()
+    lowest = int(np.clip(round(measured.lowest), LOWEST, HIGHEST))
+    pile, counts[lowest - LOWEST] = counts[lowest - LOWEST], 0
+    commonest = int(counts.argmax())
+    beside = np.delete(counts[max(0, commonest - 5) : commonest + 6], min(commonest, 5))
+    if counts[commonest] > 5 * beside.mean():
+        counts[commonest] = 0
+    counts = counts[SEARCHED_FOR_AIR_HU[0] - LOWEST : SEARCHED_FOR_AIR_HU[1] - LOWEST]
+    peak = int(np.convolve(counts, np.ones(21) / 21, mode="same").argmax())
+    near = counts[max(0, peak - 30) : peak + 31].sum()
+    around = counts[max(0, peak - 150) : peak + 151].sum()
+    found = peak + SEARCHED_FOR_AIR_HU[0]
+    # ASSUME air keeps more than 65 % of its surroundings within 30 HU (whole CTs: 71 to 85 %), and
+    # lung less (35 to 50 %); below 2 % of all voxels it is gas in the bowel.
+    narrow = near > 0.65 * around and near > 0.02 * measured.counts.sum()
+    # What is left beside a larger pile, or begins at it, may be the flank of clipped air.
+    flank = found - lowest <= 15 or (lowest >= PLAUSIBLE_HU[0] and pile > near)
+    return found if narrow and not flank else None
+
+
 def describe(measured: Intensities) -> dict:
     """Return what the record says of the intensities; HU throughout."""
     edges = PICTURE_BINS
@@ -162,13 +191,16 @@ def judge(measured: Intensities) -> list[Finding]:
     peak = tissue_peak(measured)
     air, fat = natural_share(measured, AIR_HU), natural_share(measured, FAT_HU)
     clipped = is_clipped(measured)
+    room_air = air_peak(measured)
     if not (air >= 0.002 or fat >= 0.005 or clipped):
         offset = measured.lowest > -100 and measured.share(*OFFSET_TISSUE_HU) >= 0.1
         kind = "with a peak near 1050, as of an offset" if offset else "without air or fat"
         findings.append((_off_scale if offset else _not_ct)(f"values {span} {kind}"))
     elif peak is None or not SOFT_PEAK_HU[0] <= peak <= SOFT_PEAK_HU[1]:
         findings.append(_off_scale(f"values {span} with their main peak at {peak}"))
-    elif air < 0.002 and clipped:
+    elif room_air is not None and not TRUE_AIR_HU[0] <= room_air <= TRUE_AIR_HU[1]:
+        findings.append(_air_off(room_air))
+    elif clipped and (air < 0.002 or measured.lowest > TRUE_AIR_HU[1]):
         findings.append(_clipped(span))
     outside = 1 - measured.share(*PLAUSIBLE_HU)
     padding = padding_share(measured)
@@ -229,6 +261,16 @@ def _off_scale(found: str) -> Finding:
         found=found,
         expected=f"the peak of soft tissue between {SOFT_PEAK_HU[0]} and {SOFT_PEAK_HU[1]} HU",
         remedy="apply the rescale slope and intercept of the DICOM (often an offset of -1024)",
+    )
+
+
+def _air_off(found_hu: int) -> Finding:
+    return warn(
+        "hu_air",
+        "ct",
+        found=f"air at {found_hu} HU",
+        expected=f"air between {TRUE_AIR_HU[0]} and {TRUE_AIR_HU[1]} HU",
+        remedy="check the rescale slope and intercept: all HU may be off by a factor or an offset",
     )
 
 

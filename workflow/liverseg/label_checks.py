@@ -9,6 +9,9 @@ from workflow.liverseg.findings import Finding, reject, warn
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.nifti_stream import Volume
 
+HIGHEST_AIR_HU = -900.0  # ASSUME no organ holds more than specks of air below it
+SEVERAL = 3.0  # ASSUME no organ is larger than what is plausible by this factor
+
 
 @dataclass(frozen=True)
 class LabelLimits:
@@ -43,7 +46,7 @@ class Foreground:
 def find_foreground(raw: np.ndarray, labels: LabelMap) -> Foreground | None:
     """Cut out the box around all that is not 0, or return None when the label is empty.
 
-    `raw` holds only values that the config knows (`intake.check_values`).
+    `raw` holds only values that the config knows (`intake.check_values`), and no ignored ones.
     """
     start, stop = [0, 0, 0], list(raw.shape)
     # The slowest axis first: what it cuts off need not be read again for the others.
@@ -95,7 +98,9 @@ def judge(
     findings = []
     ml = described["foreground_ml"]
     low, high = limits.volume_ml
-    if not low <= ml <= high:
+    if ml > SEVERAL * high:
+        findings.append(_no_organ("label_volume", f"{ml:.0f} ml", f"{low:.0f} to {high:.0f} ml"))
+    elif not low <= ml <= high:
         findings.append(_warn("label_volume", f"{ml:.0f} ml", f"{low:.0f} to {high:.0f} ml"))
     sizes = described["largest_components_ml"]
     # ASSUME a second piece above 1 % of the whole is more than the specks of hand drawing.
@@ -132,6 +137,17 @@ def _warn(code: str, found: str, expected: str) -> Finding:
     )
 
 
+def _no_organ(code: str, found: str, expected: str) -> Finding:
+    return reject(
+        code,
+        "label",
+        found=found,
+        expected=expected,
+        remedy="correct the label: it may be inverted, a CT, or that of another CT; for a larger "
+        "organ raise inspection.volume_ml",
+    )
+
+
 def empty(limits: LabelLimits) -> Finding:
     """Build the finding for a label without foreground: rejected, or kept as a negative case."""
     found, expected = "no foreground voxel", "a label that marks something"
@@ -154,13 +170,12 @@ def empty(limits: LabelLimits) -> Finding:
 
 
 def judge_padding(foreground: Foreground, ct: Volume, lowest_hu: float) -> list[Finding]:
-    """Warn of foreground where the CT has no body: padding, or air.
+    """Warn of foreground where the CT has no body: padding, or air; reject where most is there.
 
     `lowest_hu` is the lowest value of the CT, which is its padding where it has one.
     """
     header = ct.header
-    # ASSUME no organ holds more than specks of air below -900 HU.
-    stored = (max(-900.0, lowest_hu) - header.inter) / header.slope
+    stored = (max(HIGHEST_AIR_HU, lowest_hu) - header.inter) / header.slope
     voxels = ct.voxels[foreground.box]
     outside = (voxels <= stored if header.slope > 0 else voxels >= stored) & (
         foreground.classes > 0
@@ -169,7 +184,11 @@ def judge_padding(foreground: Foreground, ct: Volume, lowest_hu: float) -> list[
     if share <= 0.01:
         return []
     found = f"{share:.1%} of the foreground in air or padding"
-    return [_warn("label_in_padding", found, "foreground inside the body")]
+    expected = "foreground inside the body"
+    # Where the CT was clipped, its lowest value may be tissue.
+    if share > 0.5 and lowest_hu <= HIGHEST_AIR_HU:
+        return [_no_organ("label_in_padding", found, expected)]
+    return [_warn("label_in_padding", found, expected)]
 
 
 def judge_crop(foreground: Foreground, kept: tuple[slice, slice, slice]) -> list[Finding]:

@@ -1,7 +1,7 @@
 """From the label values of a file to the classes of a network and the regions of a reader."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +88,19 @@ class LabelMap:
                     "write the outer region first, what lies within it after it"
                 )
         return found
+
+    def ignored_problems(self, ignored: Sequence[int] | str) -> list[str]:
+        """What makes `inspection.ignored_values` unusable: a region that holds such values."""
+        holders = [
+            name
+            for name, values in self.entries
+            if (values is None and ignored) or set(values or ()) & set(ignored)
+        ]
+        return [
+            f"inspection.ignored_values: `{name}` under `labels` holds these values; give each "
+            "region a list of its own values, and ignore none of them"
+            for name in holders
+        ]
 
     def region(self, name: str) -> tuple[int, ...]:
         """The classes that lie within the named region; KeyError for an unknown name."""

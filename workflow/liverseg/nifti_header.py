@@ -98,8 +98,10 @@ DATATYPES = {
 NOT_SCALAR = {1: "binary", 32: "complex", 128: "RGB", 1536: "float128", 1792: "complex"}
 NOT_SCALAR |= {2048: "complex", 2304: "RGBA"}
 MAX_VOXELS = 1_500_000_000
+MAX_BYTES = 2 * MAX_VOXELS  # as many at the 16 bits of a CT
 # A quaternion in float32 gives angles near 180 degrees to the root of its precision, in radians.
 QUATERNION_PRECISION = 4e-4
+SHEAR_DEGREES = 0.51  # what an import from DICOM lets through (half a degree), and rounding
 KNOWN_CODES = range(0, 6)
 
 
@@ -152,6 +154,7 @@ def parse_header(raw: bytes, part: str) -> Header:
     _check_magic(fields, size, part)
     shape = _shape(fields, part)
     dtype = _dtype(fields, order, part)
+    _check_bytes(shape, dtype, part)
     findings: list[Finding] = []
     affine, source = _affine(fields, shape, part, findings)
     slope, inter = _scaling(fields, part, findings)
@@ -245,6 +248,22 @@ def _dtype(fields: np.void, order: ByteOrder, part: str) -> np.dtype:
             )
         )
     return dtype
+
+
+def _check_bytes(shape: tuple[int, ...], dtype: np.dtype, part: str) -> None:
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if size > MAX_BYTES:
+        raise Rejection(
+            reject(
+                "dimension_huge",
+                part,
+                found=f"{size:.3g} bytes ({' × '.join(map(str, shape))} voxels of "
+                f"{dtype.itemsize * 8} bits)",
+                expected=f"at most {MAX_BYTES:.2g}",
+                remedy="store it with 16-bit integers, or a label with 8 bits; crop or resample a "
+                "volume that is truly this large",
+            )
+        )
 
 
 def _offset(fields: np.void, size: int, part: str) -> int:
@@ -373,7 +392,28 @@ def _sform(fields: np.void, part: str) -> np.ndarray:
     norms = np.linalg.norm(affine[:3, :3], axis=0)
     if norms.min() == 0 or abs(np.linalg.det(affine[:3, :3] / norms)) < 1e-3:
         raise _bad_affine(part, "an sform that cannot be inverted")
+    off = shear_degrees(affine)
+    if off > SHEAR_DEGREES:
+        raise Rejection(_sheared(part, off))
     return affine
+
+
+def shear_degrees(affine: np.ndarray) -> float:
+    """Return by how many degrees the axes of an affine are off right angles, at the most."""
+    steps = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    cosines = np.abs(steps.T @ steps)[np.triu_indices(3, 1)]
+    return float(np.degrees(np.arcsin(min(1.0, float(cosines.max())))))
+
+
+def _sheared(part: str, degrees: float) -> Finding:
+    return reject(
+        "affine_sheared",
+        part,
+        found=f"axes that are {degrees:.1f}° off right angles (a gantry tilt?)",
+        expected="axes at right angles: voxels that are boxes",
+        remedy="export a reconstruction without gantry tilt, or resample CT and label onto a grid "
+        "with right angles",
+    )
 
 
 def _qform(fields: np.void, spacing: np.ndarray, part: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflow.liverseg import report_charts as charts
+from workflow.liverseg.grid_doubts import GRID_DOUBTS, grid_doubts
 from workflow.liverseg.report_inputs import Case, Record, Run, number
 
 
@@ -96,7 +97,12 @@ def regions_of(case: Case) -> list[str]:
     return list(case.prediction.get("volume_ml", {}))
 
 
-def table_row(case: Case, region: str) -> dict[str, Any]:
+def doubts_of(case: Case, run: Run) -> list[str]:
+    """Why mm and ml of a patient are doubtful, in words; empty where they are not."""
+    return [GRID_DOUBTS[code] for code in grid_doubts(run.inspections.get(case.patient, {}))]
+
+
+def table_row(case: Case, region: str, doubts: Sequence[str] = ()) -> dict[str, Any]:
     """One row of the table of patients: text to read and a number to sort by, for each column."""
     scores = case.scores.get("regions", {}).get(region, {})
     figures = (("reference_ml", 0), ("volume_error_percent", 1), ("dice", 3), ("nsd", 3),
@@ -110,6 +116,7 @@ def table_row(case: Case, region: str) -> dict[str, Any]:
         "case": case,
         "light": light_of(confidence),
         "reasons": list(confidence.get("reasons", [])),
+        "doubts": doubts,
         "cells": cells,
     }
 
@@ -137,6 +144,7 @@ def card(case: Case, run: Run) -> dict[str, Any]:
         "histograms": [
             (name, hu_chart(name, record)) for name, record in meshed.items() if _histogram(record)
         ],
+        "doubts": doubts_of(case, run),
         "findings": run.inspections.get(case.patient, {}).get("findings", []),
         "cleaning": pretty(case.prediction.get("clean_up", {})),
     }

@@ -26,19 +26,25 @@ def correct_spacing(
     try:
         volume = read_volume(source, part)
         grid = volume.header if part == "ct" else read_grid(ct, "ct")
-        moves = part == "ct" or _lies_on(grid, volume)
+        voxels = _voxels(volume) if part == "ct" or _lies_on(grid, volume) else None
     except Rejection:
-        moves = False
-    if not moves:
+        voxels = None
+    if voxels is None:
         _hand_on(source, image)
         return
     header = volume.header
     corrected = grid.affine.copy()
     corrected[:3, :3] *= np.asarray(spacing_mm) / np.linalg.norm(corrected[:3, :3], axis=0)
     affine = corrected if part == "ct" else corrected @ np.linalg.inv(grid.affine) @ header.affine
-    scaled = header.slope != 1.0 or header.inter != 0.0
-    native = volume.voxels.astype(header.dtype.newbyteorder("="), copy=False)
-    write_image(image, to_hu(volume) if scaled else native, affine)
+    write_image(image, voxels, affine)
+
+
+def _voxels(volume: Volume) -> np.ndarray:
+    """Return what is written: as stored, or scaled; Rejection where a scaled one is not finite."""
+    header = volume.header
+    if header.slope != 1.0 or header.inter != 0.0:
+        return to_hu(volume)
+    return volume.voxels.astype(header.dtype.newbyteorder("="), copy=False)
 
 
 def _lies_on(grid: Header, label: Volume) -> bool:

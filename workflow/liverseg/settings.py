@@ -79,7 +79,7 @@ def check(config: dict) -> dict:
     config = json.loads(json.dumps(config))  # a copy, and plain types whatever YAML made of them
     problems = [_explain(error) for error in _validator().iter_errors(config)]
     problems = problems or [
-        *LabelMap.from_settings(config["labels"]).problems(),
+        *_label_problems(config),
         *_range_problems(config),
         *_catalogue_problems(config),
         *(_own_training_problems(config) or _training_problems(config)),
@@ -157,6 +157,12 @@ def without_operation(section: str, content: Any) -> Any:
     if not left_out:
         return content
     return {key: value for key, value in content.items() if key not in left_out}
+
+
+def _label_problems(config: dict) -> list[str]:
+    labels = LabelMap.from_settings(config["labels"])
+    ignored = config["inspection"]["ignored_values"]
+    return [*labels.problems(), *labels.ignored_problems(ignored)]
 
 
 def _range_problems(config: dict) -> list[str]:

@@ -1,5 +1,7 @@
 """Whether the slices of a volume are in order: neighbours must be each other's likeness."""
 
+from itertools import combinations
+
 import numpy as np
 
 from workflow.liverseg.findings import Finding, reject, warn
@@ -59,6 +61,28 @@ def jumps(thumbs: np.ndarray) -> list[int]:
     return found
 
 
+def rejoined(thumbs: np.ndarray, cuts: list[int]) -> tuple[int, int] | None:
+    """Return two slices that were neighbours before blocks of slices changed places, or None.
+
+    The volume is cut after each of `cuts`, where the anatomy jumps. Where slices are missing the
+    blocks' ends fit nothing; where blocks were moved or turned over, two ends of different blocks
+    fit each other as neighbours do. That one block fits on as a later one begins says nothing of
+    order: what lies between may be foreign.
+    """
+    table = 1 - likeness(thumbs)
+    # ASSUME once and a half the usual is still a neighbour; the ends of whole CTs are four times.
+    limit = 1.5 * (float(np.median(np.diagonal(table, 1))) + 0.01)
+    starts = [0, *(place + 1 for place in cuts)]
+    blocks = list(zip(starts, [*cuts, len(thumbs) - 1], strict=True))
+    for (first, last), (other_first, other_last) in combinations(blocks, 2):
+        for one, other in (
+            (first, other_last), (first, other_first), (last, other_last),
+        ):  # fmt: skip
+            if table[one, other] <= limit:
+                return one, other
+    return None
+
+
 def judge(thumbs: np.ndarray) -> list[Finding]:
     """Reject a volume whose slices are not in order; warn where some seem to be missing.
 
@@ -67,18 +91,30 @@ def judge(thumbs: np.ndarray) -> list[Finding]:
     if len(thumbs) < LEAST_SLICES:
         return []
     wrong = misplaced(thumbs)
-    if not wrong:
-        return [_gap(places) for places in [jumps(thumbs)] if places]
-    listed = _listed(wrong)
-    return [
-        reject(
-            "slices_scrambled",
-            "ct",
-            found=f"{len(wrong)} of {len(thumbs)} slices unlike their neighbours ({listed})",
-            expected="slices in the order of the body",
-            remedy="export the series again, sorted by position",
-        )
-    ]
+    if wrong:
+        found = f"{len(wrong)} of {len(thumbs)} slices unlike their neighbours ({_listed(wrong)})"
+        return [_scrambled(found)]
+    cuts = jumps(thumbs)
+    if not cuts:
+        return []
+    pair = rejoined(thumbs, cuts)
+    if pair is None:
+        return [_gap(cuts)]
+    found = (
+        f"blocks of slices in another order: a jump of the anatomy after slice {_listed(cuts)}, "
+        f"while slices {pair[0]} and {pair[1]} (counted from 0) are like neighbours"
+    )
+    return [_scrambled(found)]
+
+
+def _scrambled(found: str) -> Finding:
+    return reject(
+        "slices_scrambled",
+        "ct",
+        found=found,
+        expected="slices in the order of the body",
+        remedy="export the series again, sorted by position",
+    )
 
 
 def _listed(places: list[int]) -> str:

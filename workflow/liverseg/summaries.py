@@ -19,19 +19,29 @@ class Interval:
     high: float | None
 
 
-def score_table(scores: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def score_table(
+    scores: Sequence[Mapping[str, Any]], doubts: Mapping[str, Sequence[str]] | None = None
+) -> pd.DataFrame:
     """One row a patient and region, ordered by both; what could not be measured is empty.
 
     `scores` are score files' contents: `{patient, model, regions: {region: {metric: value}}}`.
+    `doubts` names, by patient, what makes mm and ml doubtful; it stands in `grid_doubts`.
     """
+    doubts = doubts or {}
     rows = [
-        {"patient": score["patient"], "model": score["model"], "region": region, **values}
+        {
+            "patient": score["patient"],
+            "model": score["model"],
+            "region": region,
+            **values,
+            "grid_doubts": " ".join(doubts.get(score["patient"], ())),
+        }
         for score in sorted(scores, key=lambda score: score["patient"])
         for region, values in score["regions"].items()
     ]
-    columns = ["patient", "model", "region", *METRICS, "predicted_ml", "reference_ml", "overlap_ml"]
+    figures = [*METRICS, "predicted_ml", "reference_ml", "overlap_ml"]
+    columns = ["patient", "model", "region", *figures, "grid_doubts"]
     table = pd.DataFrame(rows, columns=columns)
-    figures = columns[3:]
     table[figures] = table[figures].astype(np.float64)
     return table
 
@@ -43,7 +53,8 @@ def summarise(table: pd.DataFrame, *, samples: int, confidence: float, seed: int
     of the mean, as nothing can be measured there); `empty`, the patients with an empty mask, who
     are those left out; `worst` patient by Dice;
     `pooled` (each millilitre counts once: large livers weigh more, and no patient stands out);
-    `volumes`, the Bland-Altman figures.
+    `volumes`, the Bland-Altman figures. Beside them `grid_doubts`: the patients, counted like the
+    others, whose mm and ml are doubtful.
     """
     regions = {}
     for region, rows in table.groupby("region", sort=False):
@@ -62,6 +73,7 @@ def summarise(table: pd.DataFrame, *, samples: int, confidence: float, seed: int
         }
     return {
         "patients": int(table["patient"].nunique()),
+        "grid_doubts": sorted(set(table["patient"][table["grid_doubts"] != ""])),
         "confidence": confidence,
         "bootstrap_samples": samples,
         "regions": regions,

@@ -166,6 +166,11 @@ def model_scores(wildcards):
     return [f"results/scores/{wildcards.model}/{patient}.json" for patient in scored()]
 
 
+def scored_inspections(wildcards):
+    """Inspection records of these patients, which say whose mm are doubtful."""
+    return [f"results/cohort/inspection/{patient}.json" for patient in scored()]
+
+
 def raw_image(wildcards):
     """The patient's CT as the user gave it."""
     return str(PATIENTS[wildcards.patient].image)

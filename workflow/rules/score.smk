@@ -29,6 +29,7 @@ rule summarise_scores:
     """Gather one model's scores into a table and a summary with confidence intervals."""
     input:
         scores=model_scores,
+        inspections=scored_inspections,
     output:
         table=report(
             "results/scores/{model}/summary.csv",

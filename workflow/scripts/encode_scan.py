@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from workflow.liverseg.intake import read_case
-from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.report_payload import write_payload
 from workflow.liverseg.report_scans import encode_scan
 
 
 def main(image: Path, data: Path, patient: str, settings: dict) -> None:
     """Write the data file `scans/{patient}.js` of the page."""
-    case = read_case(image, None, LabelMap.from_settings(settings["labels"]), patient)
+    case = read_case(image, None, patient)
     content, _ = encode_scan(case.image.data, case.image.affine, settings["viewer"])
     write_payload(data, f"scans/{patient}", content)
 

@@ -22,7 +22,7 @@ def main(
     """Write one file per region and format (`{region}.{format}`), the scene and the record."""
     label_map = LabelMap.from_settings(settings["labels"])
     classes, soft = read_image(mask, dtype=None), read_image(probability)
-    hu = read_case(image, None, label_map, patient).image.data
+    hu = read_case(image, None, patient).image.data
     colours = scene_colours(label_map.names)
     surfaces, regions = {}, {}
     for region in label_map.names:

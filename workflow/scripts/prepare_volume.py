@@ -11,7 +11,7 @@ from workflow.liverseg.volumes import prepare
 def main(image: Path, label: Path | list[Path], volume: Path, patient: str, settings: dict) -> None:
     """Write the prepared volume; `label` is an empty list for a patient without one."""
     labels = LabelMap.from_settings(settings["labels"])
-    case = read_case(image, label if isinstance(label, Path) else None, labels, patient)
+    case = read_case(image, label if isinstance(label, Path) else None, patient)
     classes = None if case.label is None else labels.classes(case.label.data)
     write_volume(volume, prepare(case.image, classes, settings["volumes"]))
 

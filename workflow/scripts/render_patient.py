@@ -26,7 +26,7 @@ def main(
     label_map = LabelMap.from_settings(settings["labels"])
     classes = read_image(mask, dtype=None)
     regions = {name: label_map.inside(classes.data, name) for name in label_map.names}
-    hu = read_case(image, None, label_map, patient).image.data
+    hu = read_case(image, None, patient).image.data
     shown = crop_to_body(as_patient(hu, regions, classes.affine))
     draw_overlay(overlay, shown, window_hu=chosen["window_hu"], slices=chosen["slices"])
     parts = scene_parts({path.stem: path for path in meshes})

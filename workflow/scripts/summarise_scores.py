@@ -3,13 +3,22 @@
 from pathlib import Path
 
 from workflow.liverseg.files import read_json, write_json, write_table
+from workflow.liverseg.grid_doubts import grid_doubts
 from workflow.liverseg.summaries import left_out, score_table, summarise
 
 
-def main(scores: list[Path], table: Path, summary: Path, model: str, settings: dict) -> None:
+def main(
+    scores: list[Path],
+    inspections: list[Path],
+    table: Path,
+    summary: Path,
+    model: str,
+    settings: dict,
+) -> None:
     """Write the table (one row a patient and region) and the summary of each region."""
     chosen = settings["scores"]
-    rows = score_table([read_json(path) for path in scores])
+    doubts = {path.stem: grid_doubts(read_json(path)) for path in inspections}
+    rows = score_table([read_json(path) for path in scores], doubts)
     write_table(table, rows)
     figures = summarise(
         rows,
