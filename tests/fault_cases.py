@@ -156,7 +156,8 @@ def cohort(*lines: str, files: Sequence[str] = ()) -> Callable[[Path], Told]:
         place = folder / "data"
         if lines:
             place = folder / "data/patients.csv"
-            place.write_text("\n".join(["patient,image,label", *lines]) + "\n", encoding="utf-8")
+            columns = ["patient", "image", "label", "group"][: lines[0].count(",") + 1]
+            place.write_text("\n".join([",".join(columns), *lines]) + "\n", encoding="utf-8")
         found = read_cohort(str(place), folder, {})
         return [refusal.finding.to_json() for refusal in (*found.refused, *found.remarks)]
 
@@ -328,8 +329,15 @@ FAULTS = [
         "person_known",
         cohort("volume-28,a.nii,", "3Dircadb1.1,b.nii,", files=["a.nii", "b.nii"]),
     ),
+    Case(
+        4,
+        "warn",
+        "person_known",
+        cohort("LiTS28,a.nii,,A", "3D-IRCADb-01-1,b.nii,,B", files=["a.nii", "b.nii"]),
+    ),
     Case(5, "reject", "duplicate_scan", doubles(liver(), liver())),
     Case(5, "reject", "duplicate_labels_differ", doubles(liver(), TWO_PIECES)),
+    Case(5, "reject", "duplicate_labels_differ", doubles(liver(), liver()[::-1])),
     Case(7, "warn", "hu_outside", inspected(ct_only(nifti(WILD)))),
     Case(8, "reject", "hu_scale", inspected(ct_only(nifti(body() + np.int16(220))))),
     Case(

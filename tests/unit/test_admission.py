@@ -87,6 +87,26 @@ def test_rejected_double_does_not_take_the_sound_one_with_it():
     assert names(weigh(bad, record("b", "d")).cohort) == ["b"]
 
 
+def grouped(**groups: str) -> dict[str, Person]:
+    return {patient: Person(group) for patient, group in groups.items()}
+
+
+def test_group_of_a_rejected_double_joins_those_of_its_other_scans():
+    records = [record("a", "d", "l"), record("b", "d", "l"), record("c"), record("e")]
+    admission = admit(records, people=grouped(a="x", b="y", c="y", e="z"))
+    assert dict(zip(names(admission.cohort), admission.cohort["group"], strict=True)) == {
+        "a": "x",
+        "c": "x",
+        "e": "z",
+    }
+
+
+def test_rejected_double_renames_nobodys_group():
+    records = [record("a", "d", "l"), record("b", "d", None)]
+    admission = admit(records, people=grouped(a="z", b="y"))
+    assert list(admission.cohort["group"]) == ["z"]
+
+
 def test_nobody_admitted_stops_with_the_reasons():
     with pytest.raises(LiversegError, match=r"No patient was admitted(.|\n)*a \(ct\): x — z"):
         check_admission(weigh(refusing("a")), SETTINGS)

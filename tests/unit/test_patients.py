@@ -10,6 +10,7 @@ from tests.conftest import ROOT
 from tests.fault_cases import as_stranger
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.layouts import RESERVED_IDS
+from workflow.liverseg.overlaps import known_persons
 from workflow.liverseg.patients import Cohort, read_cohort
 
 PHANTOMS = {"labelled": 3, "unlabelled": 1}
@@ -320,6 +321,47 @@ def test_lits_and_ircadb_cases_of_one_person_share_a_group(tmp_path):
     assert group["volume-28"] == group["3Dircadb1.1"]
     assert group["volume-46"] == group["3Dircadb1.18"]
     assert len({group[n] for n in ("volume-28", "volume-5", "3Dircadb1.2", "volume-46")}) == 4
+
+
+SPELLINGS = ("volume-28", "volume28", "LiTS28", "lits_volume-28", "liver28")
+
+
+@pytest.mark.parametrize("lits", SPELLINGS)
+@pytest.mark.parametrize("ircadb", ["ircadb01", "3D-IRCADb-01-1", "3Dircadb1.1", "ircadb_1"])
+def test_known_persons_are_known_by_any_spelling(lits, ircadb):
+    found = known_persons([lits, ircadb, "volume-5", "3Dircadb2.1", "ircadb12"])
+    assert found == {lits: "ircadb-1", ircadb: "ircadb-1"}
+
+
+def test_one_case_under_two_spellings_is_one_person():
+    found = known_persons(["volume-46", "lits-46", "liver_47"])
+    assert found == {"volume-46": "lits-46", "lits-46": "lits-46"}
+
+
+def test_groups_of_the_table_that_a_known_person_touches_become_one(tmp_path):
+    rows = {"volume-28": "A", "x": "A", "3Dircadb1.1": "B", "y": "B", "volume-5": "C", "z": "D"}
+    touch(tmp_path, *(f"{name}.nii" for name in rows))
+    lines = [f"{name} {name}.nii {group}" for name, group in rows.items()]
+    cohort = read(sheet(tmp_path, "patient image group", *lines))
+    group = {p.patient: p.group for p in cohort.patients}
+    assert len({group[name] for name in ("volume-28", "x", "3Dircadb1.1", "y")}) == 1
+    assert len(set(group.values())) == 3
+    assert [(r.patient, r.finding.remedy.split(",")[0]) for r in cohort.remarks] == [
+        ("3Dircadb1.1", "correct the group column"),
+        ("volume-28", "correct the group column"),
+    ]
+
+
+def test_group_is_named_by_its_first_patient_who_may_also_name_it(tmp_path):
+    touch(tmp_path, "a.nii")
+    lines = ("p4 a.nii 4711", "p3 a.nii 4711", "p1 a.nii p2", "p2 a.nii ")
+    cohort = read(sheet(tmp_path, "patient image group", *lines))
+    assert {p.patient: p.group for p in cohort.patients} == {
+        "p1": "p1",
+        "p2": "p1",
+        "p3": "p3",
+        "p4": "p3",
+    }
 
 
 def test_lits_alone_is_one_person_a_case(tmp_path):

@@ -1,13 +1,14 @@
 """Whom the cohort admits: the records of all patients weighed together, duplicates found."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.findings import Finding, Refusal, finding_from_json, reject, worst
+from workflow.liverseg.unions import joined
 
 COHORT_COLUMNS = [
     "patient",
@@ -66,13 +67,18 @@ def admit(
         findings[patient].append(finding)
     rejections = [refusal for refusal in refused if refusal.finding.verdict == "reject"]
     remarks = [refusal for refusal in refused if refusal.finding.verdict != "reject"]
-    rows = []
+    admitted = []
     for record in records:
         patient = record["patient"]
         bad = [finding for finding in findings[patient] if finding.verdict == "reject"]
         rejections += [Refusal(patient, finding) for finding in bad]
         if not bad:
-            rows.append(_row(record, findings[patient], people[patient]))
+            admitted.append(record)
+    groups = join_doubles(records, people, [record["patient"] for record in admitted])
+    rows = [
+        _row(r, findings[r["patient"]], replace(people[r["patient"]], group=groups[r["patient"]]))
+        for r in admitted
+    ]
     cohort = pd.DataFrame(rows, columns=COHORT_COLUMNS)
     return Admission(cohort, _table(rejections), _table(remarks))
 
@@ -106,6 +112,26 @@ def _row(record: Mapping[str, Any], findings: Sequence[Finding], person: Person)
         "voxel_digest": record["ct"]["voxel_digest"],
         "label_digest": label.get("voxel_digest", ""),
     }
+
+
+def join_doubles(
+    records: Iterable[Mapping[str, Any]], people: Mapping[str, Person], admitted: Sequence[str]
+) -> dict[str, str]:
+    """Return the group of each admitted patient; groups that have a scan in common are one.
+
+    A double is rejected, but who it is stays known: its group may hold other scans. Named by the
+    groups of those who are admitted, so that a rejected patient renames nobody's.
+    """
+    sharing: dict[str, list[str]] = {}
+    for record in records:
+        if digest := record.get("ct", {}).get("voxel_digest"):
+            sharing.setdefault(digest, []).append(people[record["patient"]].group)
+    own = {patient: people[patient].group for patient in admitted}
+    roots = joined([*sharing.values(), *([group] for group in own.values())])
+    name: dict[str, str] = {}
+    for group in sorted(own.values()):
+        name.setdefault(roots[group], group)
+    return {patient: name[roots[group]] for patient, group in own.items()}
 
 
 def find_duplicates(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, Finding]]:

@@ -70,10 +70,10 @@ def inspect(
     """
     record = Record(patient, [spacing_given(spacing_mm)] if spacing_mm else [])
     try:
-        ct = _inspect_ct(image, record, settings, volumes)
+        ct, measured = _inspect_ct(image, record, settings, volumes)
         record.parts["labelled"] = label is not None
         if label is not None:
-            _inspect_label(label, ct, labels, record, settings, volumes)
+            _inspect_label(label, ct, measured, labels, record, settings, volumes)
     except Rejection as rejection:
         record.findings.append(rejection.finding)
         record.parts.setdefault("labelled", label is not None)
@@ -81,7 +81,9 @@ def inspect(
     return record.to_json()
 
 
-def _inspect_ct(path: Path, record: Record, settings: Mapping, volumes: Mapping | None) -> Volume:
+def _inspect_ct(
+    path: Path, record: Record, settings: Mapping, volumes: Mapping | None
+) -> tuple[Volume, intensities.Intensities]:
     volume = read_volume(path, "ct")
     record.sha256["ct"] = volume.sha256
     record.findings += (*volume.findings, *privacy.judge(volume, "ct"))
@@ -99,7 +101,7 @@ def _inspect_ct(path: Path, record: Record, settings: Mapping, volumes: Mapping 
     record.findings += slice_order.judge(
         slice_order.thumbs_along(volume, slice_axis(volume.header.affine))
     )
-    return volume
+    return volume, measured
 
 
 def geometry(volume: Volume) -> dict:
@@ -187,6 +189,7 @@ def _false_spacing(settings: Mapping) -> Finding:
 def _inspect_label(
     path: Path,
     ct: Volume,
+    measured: intensities.Intensities,
     labels: LabelMap,
     record: Record,
     settings: Mapping,
@@ -209,7 +212,7 @@ def _inspect_label(
         record.findings.append(label_checks.empty(limits))
         return
     record.parts["label"]["voxel_digest"] = intensities.digest_of(
-        foreground.values, foreground.start, foreground.shape, counts
+        foreground.values, foreground.start, counts, measured
     )
     described = label_checks.describe(foreground, labels, voxel_ml(ct.header.affine))
     record.parts["label"].update(described)

@@ -6,7 +6,6 @@ and remedy, and reaches `rejected.tsv`; it is never handed to Snakemake as an in
 """
 
 import csv
-import hashlib
 import json
 import os
 import re
@@ -32,7 +31,7 @@ from workflow.liverseg.layouts import (
     read_folder,
     without_image,
 )
-from workflow.liverseg.overlaps import known_persons
+from workflow.liverseg.persons import join_known, name_groups
 
 Kind = Literal["nifti", "nrrd", "dicom", "phantom"]
 SPLITS_OF_LABELLED = ("train", "validation", "test")
@@ -198,10 +197,12 @@ def _from_entries(
     refusals = list(refused)
     patients: list[Patient] = []
     clashes = _clashes([entry.patient for entry in entries])
+    sheet = {entry.patient: entry.group for entry in entries if entry.wrong is None}
+    groups = name_groups(sheet)
     for entry in entries:
         finding = clashes.get(entry.patient) or _reserved(entry.patient) or _cannot_open(entry)
         if finding is None:
-            patients.append(_patient(entry))
+            patients.append(_patient(entry, groups[entry.patient]))
         else:
             refusals.append(Refusal(entry.patient, finding))
     if not patients and not refusals:
@@ -212,44 +213,14 @@ def _from_entries(
         )
     refusals.sort(key=lambda refusal: refusal.patient)
     unique = tuple(dict.fromkeys(refusals))
-    joined, known = _join_known(patients)
+    persons, known = join_known({one.patient: one.group for one in patients}, sheet)
+    patients = [replace(one, group=persons[one.patient]) for one in patients]
     asked = [
         Refusal(patient.patient, asked_without_label(patient.split))
-        for patient in joined
+        for patient in patients
         if patient.label is None and patient.split in SPLITS_OF_LABELLED
     ]
-    return _cohort(joined, unique, (*remarks, *known, *asked), layout)
-
-
-def _join_known(patients: list[Patient]) -> tuple[list[Patient], tuple[Refusal, ...]]:
-    """Give patients whom a table knows as one person one group; a group of the sheet stands."""
-    persons = known_persons(patient.patient for patient in patients)
-    joined = []
-    together: dict[str, list[str]] = {}
-    for patient in patients:
-        if patient.group == patient.patient and patient.patient in persons:
-            person = persons[patient.patient]
-            together.setdefault(person, []).append(patient.patient)
-            joined.append(replace(patient, group=person))
-        else:
-            joined.append(patient)
-    remarks = [
-        Refusal(patient, _known_person([other for other in group if other != patient]))
-        for group in together.values()
-        for patient in group
-        if len(group) > 1
-    ]
-    return joined, tuple(sorted(remarks, key=lambda remark: remark.patient))
-
-
-def _known_person(others: list[str]) -> Finding:
-    return warn(
-        "person_known",
-        "patient",
-        found=f"the same person as {', '.join(sorted(others))}, by the table of known overlaps",
-        expected="each person once",
-        remedy="nothing: they share a group, which one split keeps together",
-    )
+    return _cohort(patients, unique, (*remarks, *known, *asked), layout)
 
 
 def normal_id(patient: str) -> str:
@@ -340,7 +311,7 @@ def _unreadable(part: str) -> Finding:
     )
 
 
-def _patient(entry: Entry) -> Patient:
+def _patient(entry: Entry, group: str) -> Patient:
     """Say which files the rules take, and which have to be imported first."""
     kind = _kind(entry.image_sources)
     imported = Path("results/imported") / entry.patient
@@ -353,7 +324,7 @@ def _patient(entry: Entry) -> Patient:
         patient=entry.patient,
         image=image,
         label=label,
-        group=entry.group or entry.patient,
+        group=group,
         split=entry.split or None,
         kind=kind if kind != "nifti" else label_kind,
         image_sources=() if kind == "nifti" else entry.image_sources,
@@ -474,15 +445,10 @@ def _entry(folder: Path, row: dict[str, str], line: int) -> Entry:
         patient=patient if valid else f"line-{line}",
         image_sources=_files(folder / Path(image).expanduser()) if image else (),
         label_sources=_files(folder / Path(label).expanduser()) if label else (),
-        group=_unnamed(group) if group not in ("", patient) else "",
+        group=group,
         split=row.get("split", ""),
         wrong=wrong,
     )
-
-
-def _unnamed(group: str) -> str:
-    """Return what stands for a group in all outputs: it is often a name or a hospital's number."""
-    return "person-" + hashlib.sha256(group.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _bad_id() -> Finding:
