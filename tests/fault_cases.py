@@ -25,6 +25,7 @@ from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_json
 from workflow.liverseg.imports import import_image
 from workflow.liverseg.inspection import inspect
+from workflow.liverseg.manifest import gone_patients, with_manifest
 from workflow.liverseg.patients import read_cohort
 from workflow.liverseg.settings import check, read_config
 
@@ -56,6 +57,17 @@ def inspected(
             image=image, label=label, patient="p", labels=LIVER,
             settings=SETTINGS | (changed or {}), **options,
         )["findings"]  # fmt: skip
+
+    return told
+
+
+def listed(build: Callable[[Path], Files], manifest: dict[str, str]) -> Callable[[Path], Told]:
+    """What is said of a pair beside the manifest's entry."""
+
+    def told(folder: Path) -> Told:
+        image, label = build(folder)
+        found = inspect(image=image, label=label, patient="p", labels=LIVER, settings=SETTINGS)
+        return with_manifest(found, manifest, {})["findings"]
 
     return told
 
@@ -401,8 +413,15 @@ FAULTS = [
     Case(18, "reject", "file_truncated", inspected(raw(lambda b: b[:-1000], "ct.nii"))),
     Case(19, "reject", "gzip_damaged", inspected(raw(lambda b: flipped(b, len(b) - 6)))),
     Case(19, "reject", "file_truncated", inspected(raw(lambda b: b[:-8]))),
-    Case(20, "reject", "manifest_differs", inspected(flipped_in_plain, manifest={"ct": "0" * 64})),
-    Case(20, "warn", "manifest_missing", inspected(ct_only(GOOD), manifest={})),
+    Case(20, "reject", "manifest_differs", listed(flipped_in_plain, {"ct": "0" * 64})),
+    Case(20, "warn", "manifest_missing", listed(ct_only(GOOD), {})),
+    Case(20, "reject", "manifest_gone", listed(ct_only(GOOD), {"label": "0" * 64})),
+    Case(
+        20,
+        "warn",
+        "manifest_patient_gone",
+        lambda _: [refusal.finding.to_json() for refusal in gone_patients({"p": {}}, ())],
+    ),
     Case(
         21,
         "reject",

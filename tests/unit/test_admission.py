@@ -45,6 +45,10 @@ def weigh(*records, refused=()):
     return admit(records, refused=refused, people=people)
 
 
+def check(admission, settings) -> None:
+    check_admission(admission.cohort, admission.rejected, settings)
+
+
 def names(table) -> list[str]:
     return list(table["patient"])
 
@@ -109,14 +113,14 @@ def test_rejected_double_renames_nobodys_group():
 
 def test_nobody_admitted_stops_with_the_reasons():
     with pytest.raises(LiversegError, match=r"No patient was admitted(.|\n)*a \(ct\): x — z"):
-        check_admission(weigh(refusing("a")), SETTINGS)
+        check(weigh(refusing("a")), SETTINGS)
 
 
 def test_stop_ends_the_run_at_the_first_rejection():
     admission = weigh(refusing("a"), record("b"))
-    check_admission(admission, SETTINGS)
+    check(admission, SETTINGS)
     with pytest.raises(LiversegError, match="on_reject"):
-        check_admission(admission, SETTINGS | {"on_reject": "stop"})
+        check(admission, SETTINGS | {"on_reject": "stop"})
 
 
 @pytest.mark.parametrize(("limit", "stops"), [(0, True), (1, True), (2, False), (None, False)])
@@ -125,7 +129,7 @@ def test_limit_on_rejections(limit, stops):
     settings = SETTINGS | {"max_rejected": limit}
     if stops:
         with pytest.raises(LiversegError, match="max_rejected"):
-            check_admission(admission, settings)
+            check(admission, settings)
     else:
-        check_admission(admission, settings)
+        check(admission, settings)
         assert len(admission.cohort) == 1

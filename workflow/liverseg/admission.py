@@ -180,30 +180,35 @@ def _different_labels(others: Sequence[str]) -> Finding:
     )
 
 
-def check_admission(admission: Admission, settings: Mapping[str, Any]) -> None:
+def check_admission(
+    cohort: pd.DataFrame, rejected: pd.DataFrame, settings: Mapping[str, Any]
+) -> None:
     """Stop where nobody is admitted, or where the config allows fewer rejections.
 
-    `settings` is the config's `inspection`. LiversegError lists what was rejected and why: the
-    first of them, since the job's log holds `rejection_lines`.
+    `settings` is the config's `inspection`. LiversegError lists what was rejected and why, the
+    first of them.
     """
-    rejected = admission.rejected["patient"].nunique()
+    number = rejected["patient"].nunique()
     limit = settings["max_rejected"]
-    if len(admission.cohort) == 0:
+    if len(cohort) == 0:
         reason = "No patient was admitted."
-    elif rejected and settings["on_reject"] == "stop":
-        reason = f"{rejected} patients were rejected, and inspection.on_reject is `stop`."
-    elif limit is not None and rejected > limit:
-        reason = f"{rejected} patients were rejected; inspection.max_rejected is {limit}."
+    elif number and settings["on_reject"] == "stop":
+        reason = f"{number} patients were rejected, and inspection.on_reject is `stop`."
+    elif limit is not None and number > limit:
+        reason = f"{number} patients were rejected; inspection.max_rejected is {limit}."
     else:
         return
-    lines = rejection_lines(admission)
+    lines = rejection_lines(rejected)
     if len(lines) > SHOWN:
-        more = f"  … and {len(lines) - SHOWN} more: results/logs/admit_cohort/cohort.log"
-        lines = [*lines[:SHOWN], more]
+        lines = [*lines[:SHOWN], f"  … and {len(lines) - SHOWN} more"]
+    lines.append(
+        "All of them: results/cohort/rejected.tsv. A page with pictures: `snakemake inspect`, with "
+        "the same options."
+    )
     raise LiversegError("\n".join([reason, *lines]))
 
 
-def rejection_lines(admission: Admission) -> list[str]:
+def rejection_lines(rejected: pd.DataFrame) -> list[str]:
     """A line a rejection: patient, part, what was found, remedy."""
-    rows = admission.rejected.to_dict("records")
+    rows = rejected.to_dict("records")
     return [f"  {r['patient']} ({r['part']}): {r['found']} — {r['remedy']}" for r in rows]

@@ -20,7 +20,6 @@ from workflow.liverseg.intake import (
     whole_numbers,
 )
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.manifest import check_against
 from workflow.liverseg.nifti_stream import Volume, read_volume
 from workflow.liverseg.orientations import orientation, slice_axis
 from workflow.liverseg.thumbnails import thumbnail
@@ -57,16 +56,14 @@ def inspect(
     patient: str,
     labels: LabelMap,
     settings: Mapping,
-    manifest: Mapping[str, str] | None = None,
     spacing_mm: Sequence[float] | None = None,
     volumes: Mapping | None = None,
 ) -> dict:
     """Inspect one CT and its label; returns the record, whatever is wrong with the files.
 
     `settings` is the config's `inspection`; see `docs/faults.md` for what is looked for.
-    `manifest` holds the patient's SHA-256 by part, where the user gives a manifest; `spacing_mm`
-    is what the user's table gave to the CT; `volumes` is how training prepares it (the config's
-    section of that name), None where nothing is trained.
+    `spacing_mm` is what the user's table gave to the CT; `volumes` is how training prepares it (the
+    config's section of that name), None where nothing is trained.
     """
     record = Record(patient, [spacing_given(spacing_mm)] if spacing_mm else [])
     try:
@@ -77,7 +74,6 @@ def inspect(
     except Rejection as rejection:
         record.findings.append(rejection.finding)
         record.parts.setdefault("labelled", label is not None)
-    record.findings += check_against(manifest, record.sha256)
     return record.to_json()
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow.liverseg.admission import check_admission
 from workflow.liverseg.cross_validation import cross_validate
 from workflow.liverseg.files import read_table, write_table
 from workflow.liverseg.splitting import (
@@ -15,9 +16,14 @@ from workflow.liverseg.splitting import (
 )
 
 
-def main(cohort: Path, split: Path, settings: dict) -> None:
-    """Write `split.tsv`; nobody stands in two splits, whatever name a scan has."""
-    members = members_of(read_table(cohort))
+def main(cohort: Path, rejected: Path, split: Path, settings: dict) -> None:
+    """Write `split.tsv`; nobody stands in two splits, whatever name a scan has.
+
+    Stops where more were rejected than the config allows: whoever only inspects still gets tables.
+    """
+    admitted = read_table(cohort)
+    check_admission(admitted, read_table(rejected), settings["inspection"])
+    members = members_of(admitted)
     fractions = {name: settings["split"][name] for name in SPLITS}
     seed, folds = settings["split"]["seed"], settings["cross_validation"]["folds"]
     warnings: list[str] = []
