@@ -203,6 +203,20 @@ def without_permission(folder: Path) -> Told:
     return [refusal.finding.to_json() for refusal in found.refused]
 
 
+def closed_folder(folder: Path) -> Told:
+    """A folder of patients is read of which one is closed; all folders above are open."""
+    write(folder / "data/a/ct.nii.gz", GOOD)
+    (folder / "data/b").mkdir()
+    for above in (folder / "data", folder, *folder.parents):
+        if folder in (above, above.parent) or above.name.startswith("pytest"):
+            above.chmod(0o755)
+    (folder / "data/b").chmod(0)
+    with as_stranger():
+        found = read_cohort(str(folder / "data"), folder, {})
+    (folder / "data/b").chmod(0o755)
+    return [refusal.finding.to_json() for refusal in found.refused]
+
+
 def folder_named_like_a_file(folder: Path) -> Files:
     (folder / "ct.nii.gz").mkdir(parents=True)
     return folder / "ct.nii.gz", None
@@ -512,6 +526,7 @@ FAULTS = [
     Case(32, "warn", "dicom_several", imported(two_series)),
     Case(33, "reject", "file_unreadable", without_permission),
     Case(33, "reject", "file_unreadable", inspected(folder_named_like_a_file)),
+    Case(33, "reject", "file_unreadable", closed_folder),
     Case(33, "reject", "file_missing", cohort("p,link.nii,", files=["a.nii"])),
     Case(33, "reject", "file_missing", cohort("p,gone.nii,", files=["a.nii"])),
     Case(48, "warn", "private_text", inspected(fields(descrip=b"DOE^JANE"))),

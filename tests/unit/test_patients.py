@@ -16,6 +16,14 @@ from workflow.liverseg.patients import Cohort, read_cohort
 PHANTOMS = {"labelled": 3, "unlabelled": 1}
 
 
+@pytest.fixture(autouse=True)
+def working(tmp_path_factory, monkeypatch) -> Path:
+    """The directory of the run, which keeps the secret of the pseudonyms."""
+    place = tmp_path_factory.mktemp("working")
+    monkeypatch.chdir(place)
+    return place
+
+
 def touch(folder: Path, *names: str) -> Path:
     for name in names:
         path = folder / name
@@ -205,6 +213,83 @@ def test_folder_named_after_a_person_gets_an_id_that_does_not_say_so(tmp_path):
     assert patient.patient.startswith("patient-")
     assert patient.image.exists()
     assert "ller" not in patient.patient
+
+
+@pytest.mark.parametrize("names", ["DOE_JANE_19600101", "Mueller-Hans", "HansMueller01"])
+@pytest.mark.parametrize("place", ["{}.nii.gz", "{}/ct.nii.gz", "imagesTs/{}.nii.gz"])
+def test_what_may_be_a_persons_name_becomes_no_id_and_that_is_said(tmp_path, names, place):
+    touch(tmp_path, place.format(names), place.format("UKE-004"))
+    cohort = read(tmp_path)
+    ids = [patient.patient for patient in cohort.patients]
+    assert "UKE-004" in ids and names not in ids
+    assert remarks(cohort) == [("-", "names_hidden")]
+    assert names not in cohort.refused_json() + cohort.people_json()
+
+
+def test_hidden_names_stay_the_same_in_one_directory_and_cannot_be_tried_out(
+    tmp_path, working, monkeypatch
+):
+    touch(tmp_path, "DOE_JANE.nii.gz", "DOE_JOHN.nii.gz")
+    first = pairs(read(tmp_path))
+    assert pairs(read(tmp_path)) == first
+    assert (working / ".liverseg-secret").stat().st_mode & 0o777 == 0o600
+    (working / "elsewhere").mkdir()
+    monkeypatch.chdir(working / "elsewhere")
+    assert not set(pairs(read(tmp_path))) & set(first)
+
+
+def test_names_hidden_where_the_run_stands_change_nothing_for_the_next(tmp_path):
+    touch(tmp_path, "DOE_JANE.nii.gz", "b.nii.gz")
+    first = read_cohort(".", tmp_path, PHANTOMS)
+    assert read_cohort(".", tmp_path, PHANTOMS) == first
+
+
+def test_link_to_a_folder_above_or_beside_lists_nobody_twice(tmp_path):
+    touch(tmp_path, "a/volume-1.nii", "a/segmentation-1.nii", "b/volume-2.nii")
+    (tmp_path / "a/loop").symlink_to(tmp_path)
+    (tmp_path / "0").symlink_to(tmp_path / "b")
+    (tmp_path / "outside").symlink_to(touch(tmp_path.parent / "out", "volume-3.nii"))
+    cohort = read(tmp_path)
+    assert list(pairs(cohort)) == ["lits-1", "lits-2", "lits-3"]
+    assert [p.image.parent.name for p in cohort.patients] == ["a", "b", "outside"]
+    assert remarks(cohort) == [("0", "folder_again"), ("loop", "folder_again")]
+
+
+def test_closed_folder_is_refused_whatever_else_is_there(tmp_path):
+    touch(tmp_path, "a/ct.nii.gz", "b/ct.nii.gz", "b/more/label.nii.gz", "c/ct.nii.gz")
+    (tmp_path / "table.csv").write_text("patient,image\np1,b\n")
+    assert list(pairs(read(tmp_path / "table.csv"))) == ["p1"]
+    opened_to_strangers(tmp_path)
+    closed = [tmp_path / "b/more", tmp_path / "c"]
+    for folder in closed:
+        folder.chmod(0)
+    try:
+        with as_stranger():
+            cohort = read(tmp_path)
+            table = read(tmp_path / "table.csv")
+    finally:
+        for folder in closed:
+            folder.chmod(0o755)
+    assert list(pairs(cohort)) == ["a"]
+    assert refusals(cohort) == {"b": "file_unreadable", "c": "file_unreadable"}
+    assert refusals(table) == {"p1": "file_unreadable"}
+
+
+def test_folders_that_are_all_closed_are_refused_one_by_one(tmp_path):
+    touch(tmp_path, "data/a/ct.nii.gz")
+    opened_to_strangers(tmp_path)
+    (tmp_path / "data/a").chmod(0)
+    try:
+        with as_stranger():
+            assert refusals(read(tmp_path / "data")) == {"a": "file_unreadable"}
+    finally:
+        (tmp_path / "data/a").chmod(0o755)
+
+
+@pytest.mark.parametrize("names", [("1.dcm", "2.dcm"), ("1.2.840.1", "1.2.840.2")])
+def test_dicom_files_beside_each_other_are_to_be_sorted_first(tmp_path, names):
+    with pytest.raises(LiversegError, match=r"DICOM(.|\n)*workflow.liverseg.dicom_sorting"):
+        read(touch(tmp_path, *names))
 
 
 def test_label_without_ct_is_remarked_not_paired(tmp_path):

@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from workflow.liverseg.errors import fault
+from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.findings import Finding, Refusal, reject, warn
 from workflow.liverseg.layouts import (
     NIFTI,
@@ -25,8 +25,11 @@ from workflow.liverseg.layouts import (
     RESERVED_IDS,
     Entry,
     asked_without_label,
+    is_dicom_name,
     is_image,
     is_litter,
+    listed_again,
+    names_hidden,
     not_taken,
     read_folder,
     without_image,
@@ -142,19 +145,52 @@ def _cohort(
 def _from_folder(folder: Path, directory: Path) -> Cohort:
     """Read a folder of a known layout; what it holds beside patients becomes remarks."""
     listing = read_folder(folder, directory)
-    if listing is None or not (listing.entries or listing.unclear):
-        raise fault(
-            found="a folder in which no known layout was recognised",
-            expected="LiTS, Medical Segmentation Decathlon, nnU-Net raw, or one folder a patient",
-            remedy="write a table with the columns patient, image, label and give its path",
-        )
+    if listing is None or not (listing.entries or listing.unclear or listing.closed):
+        raise _no_layout(folder)
     remarks = [Refusal(patient, _lone_label()) for patient in listing.lone_labels]
     remarks += [Refusal(folder, without_image()) for folder in listing.empty]
+    remarks += [Refusal(link, listed_again()) for link in listing.again]
     remarks += [Refusal(image, not_taken(len(listing.left))) for image in listing.left]
     if listing.skipped:
         remarks.append(Refusal("-", _litter(listing.skipped)))
+    if listing.hidden:
+        remarks.append(Refusal("-", names_hidden(listing.hidden)))
     refused = [Refusal(patient, _unclear()) for patient in listing.unclear]
-    return _from_entries(list(listing.entries), listing.layout, tuple(refused), tuple(remarks))
+    refused += [Refusal(patient, _closed_folder()) for patient in listing.closed]
+    # Whose folder is half closed may have a label there, or another half of the CT.
+    entries = [entry for entry in listing.entries if entry.patient not in listing.closed]
+    return _from_entries(entries, listing.layout, tuple(refused), tuple(remarks))
+
+
+def _no_layout(folder: Path) -> LiversegError:
+    """Build the error of a folder that cannot be read as patients; DICOM can be sorted first."""
+    loose = [p.name for p in folder.iterdir() if p.suffix and is_dicom_name(p.name)]
+    sort = (
+        "python -m workflow.liverseg.dicom_sorting FOLDER sorted, then "
+        "patients: sorted/patients.tsv (docs/formats.md)"
+    )
+    if loose:
+        return fault(
+            found=f"{len(loose)} files that may be DICOM, not in a folder a patient",
+            expected="a folder whose folders hold a patient's files each",
+            remedy=f"sort them into links first: {sort}",
+        )
+    return fault(
+        found="a folder in which no known layout was recognised",
+        expected="LiTS, Medical Segmentation Decathlon, nnU-Net raw, or one folder a patient",
+        remedy="write a table with the columns patient, image, label and give its path; "
+        f"for DICOM files beside each other: {sort}",
+    )
+
+
+def _closed_folder() -> Finding:
+    return reject(
+        "file_unreadable",
+        "patient",
+        found="a folder that may not be listed",
+        expected="folders that can be read",
+        remedy="chmod u+rx, or ask its owner",
+    )
 
 
 def _lone_label() -> Finding:
@@ -298,7 +334,8 @@ def _missing(part: str, path: Path) -> Finding | None:
             expected="a file",
             remedy="correct the path in the table, or restore the file",
         )
-    return None if os.access(path, os.R_OK) else _unreadable(part)
+    # A folder among the files is one that could not be listed.
+    return None if os.access(path, os.R_OK) and not path.is_dir() else _unreadable(part)
 
 
 def _unreadable(part: str) -> Finding:
@@ -492,10 +529,7 @@ def _files(path: Path) -> tuple[Path, ...]:
             return (path,)
     except PermissionError:  # of a folder above: told where the file is looked for
         return (path,)
-    found = [
-        Path(root) / name
-        for root, _, names in os.walk(path)
-        for name in names
-        if not is_litter(name)
-    ]
-    return tuple(sorted(found)) or (path / "(empty)",)
+    closed: list[Path] = []
+    walk = os.walk(path, onerror=lambda error: closed.append(Path(error.filename)))
+    found = [Path(root) / name for root, _, names in walk for name in names if not is_litter(name)]
+    return tuple(sorted([*found, *closed])) or (path / "(empty)",)
