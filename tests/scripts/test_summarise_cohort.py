@@ -37,6 +37,16 @@ def test_summary_and_page_come_also_of_nobody(tmp_path):
     assert "an empty file" in written[1].read_text()
 
 
+def test_summary_of_a_cohort_without_any_warning(tmp_path):
+    ct, label = case(tmp_path, "good")
+    inspect_patient.main(ct, label, tmp_path / "good.json", "good", ALL)
+    tables = [tmp_path / f"{name}.tsv" for name in ("cohort", "rejected", "remarks")]
+    admit_cohort.main([tmp_path / "good.json"], *tables, '{"good": {"group": "g"}}', "[]")
+    written = tmp_path / "summary.txt", tmp_path / "index.html"
+    summarise_cohort.main(*tables, [tmp_path / "good.json"], *written)
+    assert "1 patients inspected: 1 admitted" in written[0].read_text()
+
+
 def test_summary_counts_and_gives_reason_and_remedy(tmp_path):
     summary, _ = summarised(tmp_path)
     assert "3 patients inspected: 1 admitted, 1 warned, 1 rejected" in summary
