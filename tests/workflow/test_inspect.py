@@ -56,8 +56,7 @@ def test_manifest_stays_true_when_a_spacing_is_given_and_no_name_is_told(tmp_pat
     assert "UKE-004\tmanifest_patient_gone" in (cohort / "remarks.tsv").read_text()
     told = first.stdout + first.stderr + second.stdout + second.stderr
     for folder in (tmp_path / "results", tmp_path / ".snakemake/log"):
-        told += "".join(
-            f"{path} {path.read_text()}" for path in folder.rglob("*") if path.is_file()
-        )
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        told += "".join(f"{path} {path.read_bytes()!r}" for path in files)
     assert "names_hidden" in told
     assert not any(word in told for word in ("DOE", "JANE", "19600101"))
