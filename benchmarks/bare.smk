@@ -46,7 +46,7 @@ rule admit_cohort:
     shell: "touch {output}"
 
 checkpoint split_patients:
-    input: "results/cohort/cohort.tsv"
+    input: "results/cohort/cohort.tsv", "results/cohort/rejected.tsv"
     output: "results/split/split.tsv"
     shell: "touch {output}"
 

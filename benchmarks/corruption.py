@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.intake_cases import AFFINE, LIVER, SETTINGS, body, liver, nifti
 from workflow.liverseg.findings import SEVERITY
 from workflow.liverseg.inspection import inspect
+from workflow.liverseg.manifest import with_manifest
 from workflow.liverseg.nifti_header import LAYOUTS, affine_distance_mm
 
 NAMES = ("scan", "Bild 1", "größe", "it's", 'a "b"', "ct;x", "日本")
@@ -50,14 +51,8 @@ def verdict(folder: Path, pair: Sound, manifest: dict[str, str] | None = None) -
     for part, content in pair.contents.items():
         (folder / pair.names[part]).write_bytes(content)
     paths = [folder / pair.names[part] for part in ("ct", "label")]
-    return inspect(
-        image=paths[0],
-        label=paths[1],
-        patient="p",
-        labels=LIVER,
-        settings=SETTINGS,
-        manifest=manifest,
-    )
+    record = inspect(image=paths[0], label=paths[1], patient="p", labels=LIVER, settings=SETTINGS)
+    return with_manifest(record, manifest, {})
 
 
 def damage(content: bytes, random: np.random.Generator) -> tuple[str, bytes]:

@@ -25,6 +25,7 @@ from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_json
 from workflow.liverseg.imports import import_image
 from workflow.liverseg.inspection import inspect
+from workflow.liverseg.manifest import gone_patients, with_manifest
 from workflow.liverseg.patients import read_cohort
 from workflow.liverseg.settings import check, read_config
 
@@ -56,6 +57,17 @@ def inspected(
             image=image, label=label, patient="p", labels=LIVER,
             settings=SETTINGS | (changed or {}), **options,
         )["findings"]  # fmt: skip
+
+    return told
+
+
+def listed(build: Callable[[Path], Files], manifest: dict[str, str]) -> Callable[[Path], Told]:
+    """What is said of a pair beside the manifest's entry."""
+
+    def told(folder: Path) -> Told:
+        image, label = build(folder)
+        found = inspect(image=image, label=label, patient="p", labels=LIVER, settings=SETTINGS)
+        return with_manifest(found, manifest, {})["findings"]
 
     return told
 
@@ -158,7 +170,8 @@ def cohort(*lines: str, files: Sequence[str] = ()) -> Callable[[Path], Told]:
         place = folder / "data"
         if lines:
             place = folder / "data/patients.csv"
-            place.write_text("\n".join(["patient,image,label", *lines]) + "\n", encoding="utf-8")
+            columns = ["patient", "image", "label", "group"][: lines[0].count(",") + 1]
+            place.write_text("\n".join([",".join(columns), *lines]) + "\n", encoding="utf-8")
         found = read_cohort(str(place), folder, {})
         return [refusal.finding.to_json() for refusal in (*found.refused, *found.remarks)]
 
@@ -189,6 +202,20 @@ def without_permission(folder: Path) -> Told:
             above.chmod(0o755)
     with as_stranger():
         found = read_cohort(str(table), folder, {})
+    return [refusal.finding.to_json() for refusal in found.refused]
+
+
+def closed_folder(folder: Path) -> Told:
+    """A folder of patients is read of which one is closed; all folders above are open."""
+    write(folder / "data/a/ct.nii.gz", GOOD)
+    (folder / "data/b").mkdir()
+    for above in (folder / "data", folder, *folder.parents):
+        if folder in (above, above.parent) or above.name.startswith("pytest"):
+            above.chmod(0o755)
+    (folder / "data/b").chmod(0)
+    with as_stranger():
+        found = read_cohort(str(folder / "data"), folder, {})
+    (folder / "data/b").chmod(0o755)
     return [refusal.finding.to_json() for refusal in found.refused]
 
 
@@ -346,8 +373,15 @@ FAULTS = [
         "person_known",
         cohort("volume-28,a.nii,", "3Dircadb1.1,b.nii,", files=["a.nii", "b.nii"]),
     ),
+    Case(
+        4,
+        "warn",
+        "person_known",
+        cohort("LiTS28,a.nii,,A", "3D-IRCADb-01-1,b.nii,,B", files=["a.nii", "b.nii"]),
+    ),
     Case(5, "reject", "duplicate_scan", doubles(liver(), liver())),
     Case(5, "reject", "duplicate_labels_differ", doubles(liver(), TWO_PIECES)),
+    Case(5, "reject", "duplicate_labels_differ", doubles(liver(), liver()[::-1])),
     Case(7, "warn", "hu_outside", inspected(ct_only(nifti(WILD)))),
     Case(8, "reject", "hu_scale", inspected(ct_only(nifti(body() + np.int16(220))))),
     Case(
@@ -420,8 +454,15 @@ FAULTS = [
     Case(18, "reject", "file_truncated", inspected(raw(lambda b: b[:-1000], "ct.nii"))),
     Case(19, "reject", "gzip_damaged", inspected(raw(lambda b: flipped(b, len(b) - 6)))),
     Case(19, "reject", "file_truncated", inspected(raw(lambda b: b[:-8]))),
-    Case(20, "reject", "manifest_differs", inspected(flipped_in_plain, manifest={"ct": "0" * 64})),
-    Case(20, "warn", "manifest_missing", inspected(ct_only(GOOD), manifest={})),
+    Case(20, "reject", "manifest_differs", listed(flipped_in_plain, {"ct": "0" * 64})),
+    Case(20, "warn", "manifest_missing", listed(ct_only(GOOD), {})),
+    Case(20, "reject", "manifest_gone", listed(ct_only(GOOD), {"label": "0" * 64})),
+    Case(
+        20,
+        "warn",
+        "manifest_patient_gone",
+        lambda _: [refusal.finding.to_json() for refusal in gone_patients({"p": {}}, ())],
+    ),
     Case(
         21,
         "reject",
@@ -522,6 +563,7 @@ FAULTS = [
     Case(32, "warn", "dicom_several", imported(two_series)),
     Case(33, "reject", "file_unreadable", without_permission),
     Case(33, "reject", "file_unreadable", inspected(folder_named_like_a_file)),
+    Case(33, "reject", "file_unreadable", closed_folder),
     Case(33, "reject", "file_missing", cohort("p,link.nii,", files=["a.nii"])),
     Case(33, "reject", "file_missing", cohort("p,gone.nii,", files=["a.nii"])),
     Case(48, "warn", "private_text", inspected(fields(descrip=b"DOE^JANE"))),

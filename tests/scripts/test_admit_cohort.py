@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.intake_cases import SETTINGS, case, write
+from workflow.liverseg.admission import check_admission
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_table
 from workflow.scripts import admit_cohort, inspect_patient
@@ -27,7 +28,7 @@ def inspected(folder, *names, damaged=()):
 def admit(folder, records, refused="[]"):
     people = json.dumps({path.stem: {"group": "g", "split": None} for path in records})
     tables = [folder / f"{name}.tsv" for name in ("cohort", "rejected", "remarks")]
-    admit_cohort.main(records, *tables, people, refused, {"inspection": SETTINGS})
+    admit_cohort.main(records, *tables, people, refused)
     return [read_table(table) for table in tables]
 
 
@@ -42,7 +43,7 @@ def test_damaged_and_doubled_patients_are_listed_the_first_is_admitted(tmp_path)
     assert rejected["remedy"].notna().all()
 
 
-def test_the_log_lists_everyone_where_nobody_is_left_and_the_error_names_it(tmp_path, capsys):
+def test_the_log_lists_everyone_and_the_tables_are_there_where_nobody_is_left(tmp_path, capsys):
     refused = [
         {
             "patient": f"p{number:02d}",
@@ -55,14 +56,12 @@ def test_the_log_lists_everyone_where_nobody_is_left_and_the_error_names_it(tmp_
         }
         for number in range(30)
     ]
-    with pytest.raises(LiversegError, match="10 more: results/logs/admit_cohort/") as told:
-        admit(tmp_path, [], json.dumps(refused))
-    assert str(told.value).count("p29") == 0
+    cohort, rejected, _ = admit(
+        tmp_path, inspected(tmp_path, "c", damaged={"c"}), json.dumps(refused)
+    )
     logged = capsys.readouterr().out
     assert all(f"p{number:02d} (ct): no file — fetch {number}\n" in logged for number in range(30))
-
-
-def test_nobody_left_stops_and_leaves_no_table(tmp_path):
-    with pytest.raises(LiversegError, match="No patient was admitted"):
-        admit(tmp_path, inspected(tmp_path, "c", damaged={"c"}))
-    assert not (tmp_path / "cohort.tsv").exists()
+    assert (len(cohort), len(rejected)) == (0, 31)
+    with pytest.raises(LiversegError, match=r"No patient was admitted(.|\n)*11 more") as told:
+        check_admission(cohort, rejected, SETTINGS)
+    assert "p29" not in str(told.value) and "results/cohort/rejected.tsv" in str(told.value)

@@ -22,9 +22,29 @@ def summarised(folder: Path) -> tuple[str, str]:
     records = [folder / f"{name}.json" for name in ("good", "short", "bad")]
     tables = [folder / f"{name}.tsv" for name in ("cohort", "rejected", "remarks")]
     people = '{"good": {"group": "g"}, "short": {"group": "s"}, "bad": {"group": "b"}}'
-    admit_cohort.main(records, *tables, people, "[]", ALL)
+    admit_cohort.main(records, *tables, people, "[]")
     summarise_cohort.main(*tables, records, folder / "summary.txt", folder / "index.html")
     return (folder / "summary.txt").read_text(), (folder / "index.html").read_text()
+
+
+def test_summary_and_page_come_also_of_nobody(tmp_path):
+    inspect_patient.main(write(tmp_path / "e.nii", b""), [], tmp_path / "e.json", "e", ALL)
+    tables = [tmp_path / f"{name}.tsv" for name in ("cohort", "rejected", "remarks")]
+    admit_cohort.main([tmp_path / "e.json"], *tables, '{"e": {"group": "e"}}', "[]")
+    written = tmp_path / "summary.txt", tmp_path / "index.html"
+    summarise_cohort.main(*tables, [tmp_path / "e.json"], *written)
+    assert "1 patients inspected: 1 rejected" in written[0].read_text()
+    assert "an empty file" in written[1].read_text()
+
+
+def test_summary_of_a_cohort_without_any_warning(tmp_path):
+    ct, label = case(tmp_path, "good")
+    inspect_patient.main(ct, label, tmp_path / "good.json", "good", ALL)
+    tables = [tmp_path / f"{name}.tsv" for name in ("cohort", "rejected", "remarks")]
+    admit_cohort.main([tmp_path / "good.json"], *tables, '{"good": {"group": "g"}}', "[]")
+    written = tmp_path / "summary.txt", tmp_path / "index.html"
+    summarise_cohort.main(*tables, [tmp_path / "good.json"], *written)
+    assert "1 patients inspected: 1 admitted" in written[0].read_text()
 
 
 def test_summary_counts_and_gives_reason_and_remedy(tmp_path):

@@ -45,6 +45,10 @@ def weigh(*records, refused=()):
     return admit(records, refused=refused, people=people)
 
 
+def check(admission, settings) -> None:
+    check_admission(admission.cohort, admission.rejected, settings)
+
+
 def names(table) -> list[str]:
     return list(table["patient"])
 
@@ -87,16 +91,36 @@ def test_rejected_double_does_not_take_the_sound_one_with_it():
     assert names(weigh(bad, record("b", "d")).cohort) == ["b"]
 
 
+def grouped(**groups: str) -> dict[str, Person]:
+    return {patient: Person(group) for patient, group in groups.items()}
+
+
+def test_group_of_a_rejected_double_joins_those_of_its_other_scans():
+    records = [record("a", "d", "l"), record("b", "d", "l"), record("c"), record("e")]
+    admission = admit(records, people=grouped(a="x", b="y", c="y", e="z"))
+    assert dict(zip(names(admission.cohort), admission.cohort["group"], strict=True)) == {
+        "a": "x",
+        "c": "x",
+        "e": "z",
+    }
+
+
+def test_rejected_double_renames_nobodys_group():
+    records = [record("a", "d", "l"), record("b", "d", None)]
+    admission = admit(records, people=grouped(a="z", b="y"))
+    assert list(admission.cohort["group"]) == ["z"]
+
+
 def test_nobody_admitted_stops_with_the_reasons():
     with pytest.raises(LiversegError, match=r"No patient was admitted(.|\n)*a \(ct\): x — z"):
-        check_admission(weigh(refusing("a")), SETTINGS)
+        check(weigh(refusing("a")), SETTINGS)
 
 
 def test_stop_ends_the_run_at_the_first_rejection():
     admission = weigh(refusing("a"), record("b"))
-    check_admission(admission, SETTINGS)
+    check(admission, SETTINGS)
     with pytest.raises(LiversegError, match="on_reject"):
-        check_admission(admission, SETTINGS | {"on_reject": "stop"})
+        check(admission, SETTINGS | {"on_reject": "stop"})
 
 
 @pytest.mark.parametrize(("limit", "stops"), [(0, True), (1, True), (2, False), (None, False)])
@@ -105,7 +129,7 @@ def test_limit_on_rejections(limit, stops):
     settings = SETTINGS | {"max_rejected": limit}
     if stops:
         with pytest.raises(LiversegError, match="max_rejected"):
-            check_admission(admission, settings)
+            check(admission, settings)
     else:
-        check_admission(admission, settings)
+        check(admission, settings)
         assert len(admission.cohort) == 1

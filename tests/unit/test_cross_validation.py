@@ -50,6 +50,14 @@ def test_scans_of_one_person_share_a_role_in_every_fold():
     assert assigned["q1"].roles == assigned["q2"].roles
 
 
+def test_no_scan_of_a_person_kept_to_predict_is_in_a_fold():
+    them = [*members(8), Member("q1", "q"), Member("q2", "q", split="predict")]
+    assert folds_of(them, 3)["q1"].roles == ("predict",) * 3
+    them[-2] = Member("q1", "q", split="train")
+    with pytest.raises(LiversegError, match="train and predict"):
+        folds_of(them, 3)
+
+
 def test_the_sheets_split_holds_in_every_fold():
     them = [
         *members(5),

@@ -31,6 +31,7 @@ MODULES = [
     "nifti_header",
     "nifti_stream",
     "patients",
+    "persons",
     "privacy",
     "slice_order",
 ]

@@ -54,18 +54,21 @@ def test_swapped_voxels_change_the_digest(tmp_path):
     assert digest(tmp_path, body()) != digest(tmp_path, changed)
 
 
-def label_digest(label: np.ndarray) -> str:
+def label_digest(folder: Path, label: np.ndarray, ct: np.ndarray) -> str:
     foreground = find_foreground(label, LIVER)
     assert foreground is not None
-    counts = label_counts(label)
-    return digest_of(foreground.values, foreground.start, foreground.shape, counts)
+    measured = measure(read_volume(write(folder / "x.nii", nifti(ct)), "ct"))
+    return digest_of(foreground.values, foreground.start, label_counts(label), measured)
 
 
-def test_label_digest_follows_flips():
-    label = np.zeros((5, 6, 7), np.uint8)
+def test_label_digest_follows_flips_of_the_label_with_its_ct_only(tmp_path):
+    ct, label = body((5, 6, 7)), np.zeros((5, 6, 7), np.uint8)
     label[1, 2, 3] = label[1, 2, 4] = 1
-    assert label_digest(label) == label_digest(label[::-1].transpose(2, 1, 0))
-    assert label_digest(label) != label_digest(np.roll(label, 1, 0))
+    digest = label_digest(tmp_path, label, ct)
+    turned = [data[::-1].transpose(2, 1, 0) for data in (label, ct)]
+    assert digest == label_digest(tmp_path, turned[0], turned[1])
+    for other in (np.roll(label, 1, 0), label[::-1], label[:, ::-1], label[::-1, ::-1]):
+        assert digest != label_digest(tmp_path, other, ct)
 
 
 def test_extremes_are_exact_beyond_sixteen_bits(tmp_path):

@@ -35,6 +35,14 @@ def test_a_group_torn_apart_is_named() -> None:
     assert found.leaks == ("a (train), b (test)",)
 
 
+def test_a_labelled_scan_that_is_predicted_beside_one_that_trains_is_named() -> None:
+    places = split("train", "predict", "test", "validation")
+    torn = check_leakage(cohort(group=["one", "one", "c", "d"]), REJECTED, places)
+    assert torn.leaks == ("a (train), b (predict)",)
+    unlabelled = cohort(group=["one", "one", "c", "d"], labelled=["yes", "no", "yes", "yes"])
+    assert check_leakage(unlabelled, REJECTED, places).leaks == ()
+
+
 def test_equal_voxels_under_two_groups_are_one_person() -> None:
     places = split("train", "test", "test", "validation")
     found = check_leakage(cohort(voxel_digest=["v", "b", "v", "d"]), REJECTED, places)

@@ -5,13 +5,12 @@ import pytest
 from tests.intake_cases import LIVER, SETTINGS, body, nifti, write
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.inspection import inspect
-from workflow.liverseg.manifest import read_manifest, write_manifest
+from workflow.liverseg.manifest import gone_patients, read_manifest, with_manifest, write_manifest
 
 
 def look(path, manifest=None):
-    return inspect(
-        image=path, label=None, patient="p", labels=LIVER, settings=SETTINGS, manifest=manifest
-    )
+    found = inspect(image=path, label=None, patient="p", labels=LIVER, settings=SETTINGS)
+    return with_manifest(found, manifest, {})
 
 
 def test_flipped_bit_in_a_plain_file_is_found_by_the_manifest_alone(tmp_path):
@@ -33,10 +32,29 @@ def test_file_that_is_not_listed_is_warned_of(tmp_path):
     assert codes == ["manifest_missing"]
 
 
-def test_rejected_files_do_not_enter(tmp_path):
-    bad = {"patient": "q", "verdict": "rejected", "sha256": {"ct": "0" * 64}}
+def test_label_that_is_gone_rejects(tmp_path):
+    ct = write(tmp_path / "ct.nii", nifti(body()))
+    entry = {**look(ct)["sha256"], "label": "0" * 64}
+    record = look(ct, entry)
+    assert [finding["code"] for finding in record["findings"]] == ["manifest_gone"]
+    assert record["verdict"] == "rejected"
+
+
+def test_patients_who_are_gone_are_remarked_by_their_id_only():
+    gone = gone_patients({"p": {}, "q": {}, "Doe, Jane": {}}, {"p"})
+    assert [refusal.patient for refusal in gone] == ["-", "q"]
+
+
+def test_rejected_files_do_not_enter_but_those_that_differ_do(tmp_path):
+    bad = {"patient": "q", "sha256": {"ct": "0" * 64}}
+    bad["findings"] = [{"code": "gzip_damaged", "verdict": "reject"}]
     write_manifest(tmp_path / "m.tsv", [bad])
     assert read_manifest(tmp_path / "m.tsv") == {}
+    ct = write(tmp_path / "ct.nii", nifti(body()))
+    changed = look(ct, {"ct": "0" * 64})
+    assert changed["verdict"] == "rejected"
+    write_manifest(tmp_path / "m.tsv", [changed])
+    assert read_manifest(tmp_path / "m.tsv") == {"p": look(ct)["sha256"]}
 
 
 @pytest.mark.parametrize("text", ["patient\tct\np\tx\n", "patient\tpart\tsha256\np\tct\tnone\n"])

@@ -10,9 +10,18 @@ from tests.conftest import ROOT
 from tests.fault_cases import as_stranger
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.layouts import RESERVED_IDS
+from workflow.liverseg.overlaps import known_persons
 from workflow.liverseg.patients import Cohort, read_cohort
 
 PHANTOMS = {"labelled": 3, "unlabelled": 1}
+
+
+@pytest.fixture(autouse=True)
+def working(tmp_path_factory, monkeypatch) -> Path:
+    """The directory of the run, which keeps the secret of the pseudonyms."""
+    place = tmp_path_factory.mktemp("working")
+    monkeypatch.chdir(place)
+    return place
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -206,6 +215,83 @@ def test_folder_named_after_a_person_gets_an_id_that_does_not_say_so(tmp_path):
     assert "ller" not in patient.patient
 
 
+@pytest.mark.parametrize("names", ["DOE_JANE_19600101", "Mueller-Hans", "HansMueller01"])
+@pytest.mark.parametrize("place", ["{}.nii.gz", "{}/ct.nii.gz", "imagesTs/{}.nii.gz"])
+def test_what_may_be_a_persons_name_becomes_no_id_and_that_is_said(tmp_path, names, place):
+    touch(tmp_path, place.format(names), place.format("UKE-004"))
+    cohort = read(tmp_path)
+    ids = [patient.patient for patient in cohort.patients]
+    assert "UKE-004" in ids and names not in ids
+    assert remarks(cohort) == [("-", "names_hidden")]
+    assert names not in cohort.refused_json() + cohort.people_json()
+
+
+def test_hidden_names_stay_the_same_in_one_directory_and_cannot_be_tried_out(
+    tmp_path, working, monkeypatch
+):
+    touch(tmp_path, "DOE_JANE.nii.gz", "DOE_JOHN.nii.gz")
+    first = pairs(read(tmp_path))
+    assert pairs(read(tmp_path)) == first
+    assert (working / ".liverseg-secret").stat().st_mode & 0o777 == 0o600
+    (working / "elsewhere").mkdir()
+    monkeypatch.chdir(working / "elsewhere")
+    assert not set(pairs(read(tmp_path))) & set(first)
+
+
+def test_names_hidden_where_the_run_stands_change_nothing_for_the_next(tmp_path):
+    touch(tmp_path, "DOE_JANE.nii.gz", "b.nii.gz")
+    first = read_cohort(".", tmp_path, PHANTOMS)
+    assert read_cohort(".", tmp_path, PHANTOMS) == first
+
+
+def test_link_to_a_folder_above_or_beside_lists_nobody_twice(tmp_path):
+    touch(tmp_path, "a/volume-1.nii", "a/segmentation-1.nii", "b/volume-2.nii")
+    (tmp_path / "a/loop").symlink_to(tmp_path)
+    (tmp_path / "0").symlink_to(tmp_path / "b")
+    (tmp_path / "outside").symlink_to(touch(tmp_path.parent / "out", "volume-3.nii"))
+    cohort = read(tmp_path)
+    assert list(pairs(cohort)) == ["lits-1", "lits-2", "lits-3"]
+    assert [p.image.parent.name for p in cohort.patients] == ["a", "b", "outside"]
+    assert remarks(cohort) == [("0", "folder_again"), ("loop", "folder_again")]
+
+
+def test_closed_folder_is_refused_whatever_else_is_there(tmp_path):
+    touch(tmp_path, "a/ct.nii.gz", "b/ct.nii.gz", "b/more/label.nii.gz", "c/ct.nii.gz")
+    (tmp_path / "table.csv").write_text("patient,image\np1,b\n")
+    assert list(pairs(read(tmp_path / "table.csv"))) == ["p1"]
+    opened_to_strangers(tmp_path)
+    closed = [tmp_path / "b/more", tmp_path / "c"]
+    for folder in closed:
+        folder.chmod(0)
+    try:
+        with as_stranger():
+            cohort = read(tmp_path)
+            table = read(tmp_path / "table.csv")
+    finally:
+        for folder in closed:
+            folder.chmod(0o755)
+    assert list(pairs(cohort)) == ["a"]
+    assert refusals(cohort) == {"b": "file_unreadable", "c": "file_unreadable"}
+    assert refusals(table) == {"p1": "file_unreadable"}
+
+
+def test_folders_that_are_all_closed_are_refused_one_by_one(tmp_path):
+    touch(tmp_path, "data/a/ct.nii.gz")
+    opened_to_strangers(tmp_path)
+    (tmp_path / "data/a").chmod(0)
+    try:
+        with as_stranger():
+            assert refusals(read(tmp_path / "data")) == {"a": "file_unreadable"}
+    finally:
+        (tmp_path / "data/a").chmod(0o755)
+
+
+@pytest.mark.parametrize("names", [("1.dcm", "2.dcm"), ("1.2.840.1", "1.2.840.2")])
+def test_dicom_files_beside_each_other_are_to_be_sorted_first(tmp_path, names):
+    with pytest.raises(LiversegError, match=r"DICOM(.|\n)*workflow.liverseg.dicom_sorting"):
+        read(touch(tmp_path, *names))
+
+
 def test_label_without_ct_is_remarked_not_paired(tmp_path):
     touch(tmp_path, "volume-1.nii", "segmentation-1.nii", "segmentation-2.nii")
     cohort = read(tmp_path)
@@ -320,6 +406,47 @@ def test_lits_and_ircadb_cases_of_one_person_share_a_group(tmp_path):
     assert group["volume-28"] == group["3Dircadb1.1"]
     assert group["volume-46"] == group["3Dircadb1.18"]
     assert len({group[n] for n in ("volume-28", "volume-5", "3Dircadb1.2", "volume-46")}) == 4
+
+
+SPELLINGS = ("volume-28", "volume28", "LiTS28", "lits_volume-28", "liver28")
+
+
+@pytest.mark.parametrize("lits", SPELLINGS)
+@pytest.mark.parametrize("ircadb", ["ircadb01", "3D-IRCADb-01-1", "3Dircadb1.1", "ircadb_1"])
+def test_known_persons_are_known_by_any_spelling(lits, ircadb):
+    found = known_persons([lits, ircadb, "volume-5", "3Dircadb2.1", "ircadb12"])
+    assert found == {lits: "ircadb-1", ircadb: "ircadb-1"}
+
+
+def test_one_case_under_two_spellings_is_one_person():
+    found = known_persons(["volume-46", "lits-46", "liver_47"])
+    assert found == {"volume-46": "lits-46", "lits-46": "lits-46"}
+
+
+def test_groups_of_the_table_that_a_known_person_touches_become_one(tmp_path):
+    rows = {"volume-28": "A", "x": "A", "3Dircadb1.1": "B", "y": "B", "volume-5": "C", "z": "D"}
+    touch(tmp_path, *(f"{name}.nii" for name in rows))
+    lines = [f"{name} {name}.nii {group}" for name, group in rows.items()]
+    cohort = read(sheet(tmp_path, "patient image group", *lines))
+    group = {p.patient: p.group for p in cohort.patients}
+    assert len({group[name] for name in ("volume-28", "x", "3Dircadb1.1", "y")}) == 1
+    assert len(set(group.values())) == 3
+    assert [(r.patient, r.finding.remedy.split(",")[0]) for r in cohort.remarks] == [
+        ("3Dircadb1.1", "correct the group column"),
+        ("volume-28", "correct the group column"),
+    ]
+
+
+def test_group_is_named_by_its_first_patient_who_may_also_name_it(tmp_path):
+    touch(tmp_path, "a.nii")
+    lines = ("p4 a.nii 4711", "p3 a.nii 4711", "p1 a.nii p2", "p2 a.nii ")
+    cohort = read(sheet(tmp_path, "patient image group", *lines))
+    assert {p.patient: p.group for p in cohort.patients} == {
+        "p1": "p1",
+        "p2": "p1",
+        "p3": "p3",
+        "p4": "p3",
+    }
 
 
 def test_lits_alone_is_one_person_a_case(tmp_path):

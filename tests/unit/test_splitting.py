@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.splitting import Member, assert_no_leak, split_patients, split_warnings
+from workflow.liverseg.splitting import (
+    Member,
+    assert_no_leak,
+    kept_warnings,
+    split_patients,
+    split_warnings,
+)
 
 FRACTIONS = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
@@ -121,6 +127,40 @@ def test_two_given_splits_for_one_person_stop():
     them = [*members(5), Member("a", "g", split="train"), Member("b", "g", split="test")]
     with pytest.raises(LiversegError, match="one person"):
         split(them)
+
+
+@pytest.mark.parametrize("asked", ["train", "validation"])
+def test_person_who_learns_and_is_scored_as_to_predict_stops(asked):
+    them = [*members(5), Member("a", "g", split=asked), Member("b", "g", split="predict")]
+    with pytest.raises(LiversegError, match=rf"a and b(.|\n)*{asked} and predict"):
+        split(them)
+
+
+def test_no_scan_of_a_person_who_is_kept_to_predict_with_a_label_trains():
+    them = [*members(9), Member("a", "g"), Member("b", "h", split="predict", digests=("d",))]
+    them.append(Member("c", "g", digests=("d",)))
+    places = split(them)
+    assert {places[name] for name in "abc"} == {"predict"}
+    (one, other) = kept_warnings(places, them)
+    assert one.startswith("a has a label") and other.startswith("c has a label")
+
+
+def test_person_to_predict_may_train_where_that_scan_has_no_label_and_be_tested_with_one():
+    them = [*members(9), Member("a", "g", split="train"), Member("b", "g", labelled=False)]
+    them += [Member("c", "h", split="test"), Member("d", "h", split="predict"), Member("e", "h")]
+    places = split(them)
+    assert [places[name] for name in "abcde"] == ["train", "predict", "test", "predict", "test"]
+    assert kept_warnings(places, them) == []
+
+
+def test_leak_check_sees_a_scored_scan_beside_one_that_trains():
+    them = [*members(9), Member("a", "g"), Member("b", "g", split="predict")]
+    torn = [
+        type(one)(one.patient, one.group, "train" if one.patient == "a" else one.split)
+        for one in split_patients(them, fractions=FRACTIONS, seed=0)
+    ]
+    with pytest.raises(LiversegError, match="same person in train and predict"):
+        assert_no_leak(torn, them)
 
 
 def given_all(*names: str) -> list[Member]:

@@ -1,13 +1,14 @@
 """Whom the cohort admits: the records of all patients weighed together, duplicates found."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.findings import Finding, Refusal, finding_from_json, reject, worst
+from workflow.liverseg.unions import joined
 
 COHORT_COLUMNS = [
     "patient",
@@ -66,13 +67,18 @@ def admit(
         findings[patient].append(finding)
     rejections = [refusal for refusal in refused if refusal.finding.verdict == "reject"]
     remarks = [refusal for refusal in refused if refusal.finding.verdict != "reject"]
-    rows = []
+    admitted = []
     for record in records:
         patient = record["patient"]
         bad = [finding for finding in findings[patient] if finding.verdict == "reject"]
         rejections += [Refusal(patient, finding) for finding in bad]
         if not bad:
-            rows.append(_row(record, findings[patient], people[patient]))
+            admitted.append(record)
+    groups = join_doubles(records, people, [record["patient"] for record in admitted])
+    rows = [
+        _row(r, findings[r["patient"]], replace(people[r["patient"]], group=groups[r["patient"]]))
+        for r in admitted
+    ]
     cohort = pd.DataFrame(rows, columns=COHORT_COLUMNS)
     return Admission(cohort, _table(rejections), _table(remarks))
 
@@ -106,6 +112,26 @@ def _row(record: Mapping[str, Any], findings: Sequence[Finding], person: Person)
         "voxel_digest": record["ct"]["voxel_digest"],
         "label_digest": label.get("voxel_digest", ""),
     }
+
+
+def join_doubles(
+    records: Iterable[Mapping[str, Any]], people: Mapping[str, Person], admitted: Sequence[str]
+) -> dict[str, str]:
+    """Return the group of each admitted patient; groups that have a scan in common are one.
+
+    A double is rejected, but who it is stays known: its group may hold other scans. Named by the
+    groups of those who are admitted, so that a rejected patient renames nobody's.
+    """
+    sharing: dict[str, list[str]] = {}
+    for record in records:
+        if digest := record.get("ct", {}).get("voxel_digest"):
+            sharing.setdefault(digest, []).append(people[record["patient"]].group)
+    own = {patient: people[patient].group for patient in admitted}
+    roots = joined([*sharing.values(), *([group] for group in own.values())])
+    name: dict[str, str] = {}
+    for group in sorted(own.values()):
+        name.setdefault(roots[group], group)
+    return {patient: name[roots[group]] for patient, group in own.items()}
 
 
 def find_duplicates(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, Finding]]:
@@ -154,30 +180,35 @@ def _different_labels(others: Sequence[str]) -> Finding:
     )
 
 
-def check_admission(admission: Admission, settings: Mapping[str, Any]) -> None:
+def check_admission(
+    cohort: pd.DataFrame, rejected: pd.DataFrame, settings: Mapping[str, Any]
+) -> None:
     """Stop where nobody is admitted, or where the config allows fewer rejections.
 
-    `settings` is the config's `inspection`. LiversegError lists what was rejected and why: the
-    first of them, since the job's log holds `rejection_lines`.
+    `settings` is the config's `inspection`. LiversegError lists what was rejected and why, the
+    first of them.
     """
-    rejected = admission.rejected["patient"].nunique()
+    number = rejected["patient"].nunique()
     limit = settings["max_rejected"]
-    if len(admission.cohort) == 0:
+    if len(cohort) == 0:
         reason = "No patient was admitted."
-    elif rejected and settings["on_reject"] == "stop":
-        reason = f"{rejected} patients were rejected, and inspection.on_reject is `stop`."
-    elif limit is not None and rejected > limit:
-        reason = f"{rejected} patients were rejected; inspection.max_rejected is {limit}."
+    elif number and settings["on_reject"] == "stop":
+        reason = f"{number} patients were rejected, and inspection.on_reject is `stop`."
+    elif limit is not None and number > limit:
+        reason = f"{number} patients were rejected; inspection.max_rejected is {limit}."
     else:
         return
-    lines = rejection_lines(admission)
+    lines = rejection_lines(rejected)
     if len(lines) > SHOWN:
-        more = f"  … and {len(lines) - SHOWN} more: results/logs/admit_cohort/cohort.log"
-        lines = [*lines[:SHOWN], more]
+        lines = [*lines[:SHOWN], f"  … and {len(lines) - SHOWN} more"]
+    lines.append(
+        "All of them: results/cohort/rejected.tsv. A page with pictures: `snakemake inspect`, with "
+        "the same options."
+    )
     raise LiversegError("\n".join([reason, *lines]))
 
 
-def rejection_lines(admission: Admission) -> list[str]:
+def rejection_lines(rejected: pd.DataFrame) -> list[str]:
     """A line a rejection: patient, part, what was found, remedy."""
-    rows = admission.rejected.to_dict("records")
+    rows = rejected.to_dict("records")
     return [f"  {r['patient']} ({r['part']}): {r['found']} — {r['remedy']}" for r in rows]

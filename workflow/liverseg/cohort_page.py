@@ -57,8 +57,9 @@ def summary(inspected: Inspected) -> str:
     ]
     lines += _listing("Rejected (found; remedy):", inspected.rejected)
     lines += _listing("Remarks on the table or folder:", inspected.remarks)
-    warned = inspected.cohort[inspected.cohort["warnings"].fillna("") != ""]
-    tally = warned["warnings"].str.split().explode().value_counts()
+    # A column without any word is read as one of numbers.
+    warnings = inspected.cohort["warnings"].dropna().astype(str)
+    tally = warnings.str.split().explode().value_counts()
     if len(tally):
         lines += ["", "Warnings (how many patients):"]
         lines += [f"  {code}: {number}" for code, number in tally.items()]

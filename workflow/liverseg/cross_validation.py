@@ -53,7 +53,7 @@ def cross_validate(
     LiversegError where there are fewer open persons than folds, or a fold has nobody to train on.
     """
     groups = join_groups(members)
-    labelled = shared_out(members)
+    labelled = shared_out(members, groups)
     sizes = group_sizes(labelled, groups)
     given = given_splits(labelled, groups)
     open_sizes = {group: size for group, size in sizes.items() if group not in given}
@@ -113,4 +113,4 @@ def _check_fold(
     roles = {one.patient: one.roles[number] for one in assignments}
     optional = set() if fractions["validation"] else {"validation"}
     check_filled(roles.values(), optional)
-    assert_apart({name: role for name, role in roles.items() if role != "predict"}, members)
+    assert_apart(roles, members)

@@ -9,10 +9,7 @@ give it to nobody.
 """
 
 import argparse
-import hashlib
-import hmac
 import os
-import secrets
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -30,6 +27,7 @@ from workflow.liverseg.dicom_series import (
 )
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import write_text
+from workflow.liverseg.pseudonyms import keyed, secret_at
 
 SECRET = ".secret"
 LEAST_SLICES = 2
@@ -86,11 +84,11 @@ def sort_studies(source: Path, target: Path) -> Path:
             remedy="check the path",
         )
     target.mkdir(parents=True, exist_ok=True)
-    secret = _secret(target / SECRET)
+    secret = secret_at(target / SECRET)
     rows = ["patient\timage\tlabel\tgroup"]
     for uid, study in studies.items():
-        person = _pseudonym(secret, study.person)
-        patient = f"{person}-{_pseudonym(secret, uid)[1:5]}"
+        person = f"p{keyed(secret, study.person)}"
+        patient = f"{person}-{keyed(secret, uid)[:4]}"
         _link(study.slices, target / patient / "ct")
         _link(study.labels, target / patient / "label")
         # Which of several labels is meant, only the user knows.
@@ -99,17 +97,6 @@ def sort_studies(source: Path, target: Path) -> Path:
     table = target / "patients.tsv"
     write_text(table, "\n".join([rows[0], *sorted(rows[1:])]) + "\n")
     return table
-
-
-def _secret(path: Path) -> bytes:
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
-    return path.read_bytes()
-
-
-def _pseudonym(secret: bytes, text: str) -> str:
-    return "p" + hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:10]
 
 
 def _link(files: list[Path], folder: Path) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 from workflow.liverseg.files import read_json
 from workflow.liverseg.findings import finding_from_json, worst
 
+# What the record itself says, of all imports together.
+TAKEN_OVER = ("verdict", "findings", "sha256")
+
 
 def with_imports(record: dict[str, Any], import_records: Sequence[Path]) -> dict[str, Any]:
     """Return an inspection's record with what the imports of the patient found.
@@ -25,7 +28,11 @@ def with_imports(record: dict[str, Any], import_records: Sequence[Path]) -> dict
         **record,
         "verdict": worst(findings),
         "imported": [
-            {key: value for key, value in found.items() if key not in ("verdict", "findings")}
+            {
+                key: value
+                for key, value in found.items()
+                if key not in ("verdict", "findings", "sha256")
+            }
             for found in imports
         ],
         "findings": [finding.to_json() for finding in findings],

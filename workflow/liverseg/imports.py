@@ -4,18 +4,22 @@ A patient who is refused here does not stop the others: the volume becomes an em
 the record beside it holds the finding, which the inspection passes on.
 """
 
+import hashlib
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workflow.liverseg.files import read_json, whole, write_json
+from workflow.liverseg.files import read_json, sha256, whole, write_json
 from workflow.liverseg.findings import Finding, Rejection, reject, worst
 from workflow.liverseg.images import Image, write_image
 from workflow.liverseg.nifti_stream import read_grid
 
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+DETACHED = re.compile(rb"^(?:ElementDataFile|data ?file)\s*[=:]\s*(\S.*?)\s*$", re.M | re.I)
 
 
 def import_image(
@@ -40,7 +44,7 @@ def import_image(
     except Rejection as rejection:
         findings = (rejection.finding,)
         _refuse(ct)
-    _write_record(record, content, findings)
+    _write_record(record, content, findings, sources)
 
 
 def import_label(
@@ -75,7 +79,7 @@ def import_label(
     except Rejection as rejection:
         findings = [rejection.finding]
         _refuse(label)
-    _write_record(record, content, findings)
+    _write_record(record, content, findings, sources)
 
 
 def _is_itk(sources: Sequence[Path]) -> bool:
@@ -131,10 +135,34 @@ def _refuse(path: Path) -> None:
         temporary.write_bytes(b"")
 
 
-def _write_record(record: Path, content: dict[str, Any], findings: Sequence[Finding]) -> None:
+def _write_record(
+    record: Path, content: dict[str, Any], findings: Sequence[Finding], sources: Sequence[Path]
+) -> None:
     content = {
         "verdict": worst(findings),
+        "sha256": digest_of_files(sources),
         **content,
         "findings": [finding.to_json() for finding in findings],
     }
     write_json(record, content)
+
+
+def digest_of_files(sources: Sequence[Path]) -> str:
+    """Return a file's SHA-256, or that of the sorted SHA-256 of several: their names do not count.
+
+    A header with its voxels in another file counts together with it.
+    """
+    files = [*sources, *(data for path in sources if (data := _detached(path)) is not None)]
+    digests = sorted(sha256(path) for path in files)
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _detached(header: Path) -> Path | None:
+    """Return the file that holds the voxels of a .mhd or .nhdr, where it names one."""
+    if header.suffix.lower() not in (".mhd", ".nhdr"):
+        return None
+    named = DETACHED.search(header.read_bytes())
+    data = header.parent / os.fsdecode(named[1]) if named else header.parent
+    return data if data.is_file() else None

@@ -21,7 +21,6 @@ from workflow.liverseg.intake import (
     without_values,
 )
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.manifest import check_against
 from workflow.liverseg.nifti_stream import Volume, read_volume
 from workflow.liverseg.orientations import orientation, slice_axis
 from workflow.liverseg.thumbnails import thumbnail
@@ -58,31 +57,30 @@ def inspect(
     patient: str,
     labels: LabelMap,
     settings: Mapping,
-    manifest: Mapping[str, str] | None = None,
     spacing_mm: Sequence[float] | None = None,
     volumes: Mapping | None = None,
 ) -> dict:
     """Inspect one CT and its label; returns the record, whatever is wrong with the files.
 
     `settings` is the config's `inspection`; see `docs/faults.md` for what is looked for.
-    `manifest` holds the patient's SHA-256 by part, where the user gives a manifest; `spacing_mm`
-    is what the user's table gave to the CT; `volumes` is how training prepares it (the config's
-    section of that name), None where nothing is trained.
+    `spacing_mm` is what the user's table gave to the CT; `volumes` is how training prepares it (the
+    config's section of that name), None where nothing is trained.
     """
     record = Record(patient, [spacing_given(spacing_mm)] if spacing_mm else [])
     try:
-        ct = _inspect_ct(image, record, settings, volumes)
+        ct, measured = _inspect_ct(image, record, settings, volumes)
         record.parts["labelled"] = label is not None
         if label is not None:
-            _inspect_label(label, ct, labels, record, settings, volumes)
+            _inspect_label(label, ct, measured, labels, record, settings, volumes)
     except Rejection as rejection:
         record.findings.append(rejection.finding)
         record.parts.setdefault("labelled", label is not None)
-    record.findings += check_against(manifest, record.sha256)
     return record.to_json()
 
 
-def _inspect_ct(path: Path, record: Record, settings: Mapping, volumes: Mapping | None) -> Volume:
+def _inspect_ct(
+    path: Path, record: Record, settings: Mapping, volumes: Mapping | None
+) -> tuple[Volume, intensities.Intensities]:
     volume = read_volume(path, "ct")
     record.sha256["ct"] = volume.sha256
     record.findings += (*volume.findings, *privacy.judge(volume, "ct"))
@@ -100,7 +98,7 @@ def _inspect_ct(path: Path, record: Record, settings: Mapping, volumes: Mapping 
     record.findings += slice_order.judge(
         slice_order.thumbs_along(volume, slice_axis(volume.header.affine))
     )
-    return volume
+    return volume, measured
 
 
 def geometry(volume: Volume) -> dict:
@@ -188,6 +186,7 @@ def _false_spacing(settings: Mapping) -> Finding:
 def _inspect_label(
     path: Path,
     ct: Volume,
+    measured: intensities.Intensities,
     labels: LabelMap,
     record: Record,
     settings: Mapping,
@@ -214,7 +213,7 @@ def _inspect_label(
         record.findings.append(label_checks.empty(limits))
         return
     record.parts["label"]["voxel_digest"] = intensities.digest_of(
-        foreground.values, foreground.start, foreground.shape, counts
+        foreground.values, foreground.start, counts, measured
     )
     described = label_checks.describe(foreground, labels, voxel_ml(ct.header.affine))
     record.parts["label"].update(described)

@@ -29,12 +29,16 @@ PICTURE_BINS = np.arange(-1100, 1601, 50)
 
 @dataclass(frozen=True)
 class Intensities:
-    """Counts of each HU from -32768 to 32767, the true ends, and the digest of the voxels."""
+    """Counts of each HU from -32768 to 32767, the true ends, and the digest of the voxels.
+
+    `profiles` are, for each axis, the sums of its slices.
+    """
 
     counts: np.ndarray
     lowest: float
     highest: float
     digest: str
+    profiles: tuple[np.ndarray, ...]
 
     def share(self, low: float, high: float) -> float:
         """Fraction of all voxels from `low` to `high` HU, both included."""
@@ -65,7 +69,8 @@ def measure(volume: Volume) -> Intensities:
         profiles[0] += hu.sum(axis=1, dtype=np.int64)
         profiles[1] += columns
         profiles[2][k] = columns.sum()
-    return Intensities(counts, lowest, highest, _digest(extent, counts, profiles))
+    digest = _digest(extent, counts, profiles)
+    return Intensities(counts, lowest, highest, digest, tuple(profiles))
 
 
 def _whole_hu(stored: np.ndarray, slope: float, inter: float) -> tuple[np.ndarray, float, float]:
@@ -106,20 +111,21 @@ def _digest(extent: tuple[int, ...], counts: np.ndarray, profiles: list[np.ndarr
 
 
 def digest_of(
-    box: np.ndarray, start: Sequence[int], shape: Sequence[int], counts: Mapping[int, int]
+    box: np.ndarray, start: Sequence[int], counts: Mapping[int, int], ct: Intensities
 ) -> str:
-    """Return the same kind of digest for a label of which `box`, from `start`, is not 0.
+    """Return the same kind of digest for a label on its CT, of which `box`, from `start`, is not 0.
 
-    `counts` are the voxels of each value in the whole volume `shape`.
+    `counts` are the voxels of each value in the whole label. Each slice counts together with the
+    CT's: both may be flipped, but not one of them alone.
     """
     table = np.zeros(HIGHEST - LOWEST + 1, dtype=np.int64)
     for value, number in counts.items():
         table[min(max(value, LOWEST), HIGHEST) - LOWEST] += number
-    profiles = [np.zeros(extent, dtype=np.int64) for extent in shape]
+    pairs = [np.stack([profile, np.zeros_like(profile)], axis=1) for profile in ct.profiles]
     for axis, other in enumerate(((1, 2), (0, 2), (0, 1))):
         inside = slice(start[axis], start[axis] + box.shape[axis])
-        profiles[axis][inside] = box.sum(axis=other, dtype=np.int64)
-    return _digest(tuple(shape), table, profiles)
+        pairs[axis][inside, 1] = box.sum(axis=other, dtype=np.int64)
+    return _digest(tuple(map(len, pairs)), table, pairs)
 
 
 def tissue_peak(measured: Intensities) -> int | None:

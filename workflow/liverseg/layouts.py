@@ -6,14 +6,14 @@ one folder a patient, and CTs without labels side by side. Only names are looked
 stay cheap, since every job lists.
 """
 
-import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workflow.liverseg.findings import Finding, warn
+from workflow.liverseg.pseudonyms import SECRET, keyed, may_name, secret_at
 
 NIFTI = (".nii.gz", ".nii")
 OTHER_IMAGES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -56,7 +56,9 @@ class Listing:
     """What a folder holds: entries, labels without a CT (by id), the count of files skipped.
 
     `unclear` are folders in which CT and label cannot be told apart, `empty` those without any
-    image, `taken` the images that the layout has a place for, `left` the ids of all others.
+    image, `closed` those (or the patients') of which something may not be listed, `again` links to
+    what was listed already; `taken` are the images that the layout has a place for, `left` the ids
+    of all others; `hidden` is how many patients' names are not repeated.
     """
 
     layout: str
@@ -67,6 +69,9 @@ class Listing:
     empty: tuple[str, ...] = ()
     taken: frozenset[Path] = frozenset()
     left: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+    hidden: int = 0
 
 
 def is_litter(name: str) -> bool:
@@ -93,13 +98,6 @@ def is_dicom_name(name: str) -> bool:
     return suffix in {".dcm", ".ima", ""} or suffix[1:].isdigit()
 
 
-def pseudonym(name: str) -> str:
-    """Return an id for a name that cannot be one; the same name gives the same id."""
-    if PATIENT_ID.fullmatch(name):
-        return name
-    return "patient-" + hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-
-
 def not_taken(number: int) -> Finding:
     """Remark on one of the images that no patient was made of."""
     return warn(
@@ -108,6 +106,28 @@ def not_taken(number: int) -> Finding:
         found=f"an image that the layout has no place for, one of {number}",
         expected="images named and placed as the layout wants them",
         remedy="rename or move it, or write a table with the columns patient, image, label",
+    )
+
+
+def listed_again() -> Finding:
+    """Remark on a link to a folder that is there under its own name, or above it."""
+    return warn(
+        "folder_again",
+        "patient",
+        found="a link to a folder that was listed already",
+        expected="each folder once",
+        remedy="nothing: it was read once",
+    )
+
+
+def names_hidden(number: int) -> Finding:
+    """Remark on patients whose files or folders are named as persons may be."""
+    return warn(
+        "names_hidden",
+        "patient",
+        found=f"{number} names of files or folders with spaces, a date or a pair of words",
+        expected="names that say nothing of a person",
+        remedy="nothing: ids such as patient-0a1b… stand for them; for others write a table",
     )
 
 
@@ -133,24 +153,55 @@ def asked_without_label(split: str) -> Finding:
     )
 
 
-def _walk(folder: Path, working: Path) -> tuple[list[Path], int]:
-    """List the files below a folder, sorted, without litter, and count the litter.
+@dataclass(frozen=True)
+class Walked:
+    """The files below a folder, the count of litter, folders that are closed, or there again."""
+
+    files: list[Path]
+    skipped: int
+    closed: list[Path]
+    again: list[Path]
+
+
+def _walk(folder: Path, working: Path) -> Walked:
+    """List the files below a folder, each folder's sorted, without litter, and count the litter.
 
     What runs have written is passed over and not counted: a count that grows with each run would
-    make each run redo what the one before had done.
+    make each run redo what the one before had done. Links are followed last, and to no folder
+    that was listed already, as one above them is.
     """
-    files: list[Path] = []
+    found = Walked([], 0, [], [])
     skipped = 0
-    for root, folders, names in os.walk(folder, followlinks=True):
-        here = Path(root)
-        if here != folder and _is_output(here, folders):
-            folders.clear()
-            continue
-        others = [name for name in folders if not _is_of_run(here / name, working)]
-        skipped += sum(is_litter(name) for name in (*names, *others))
-        folders[:] = sorted(name for name in others if not is_litter(name))
-        files += [here / name for name in sorted(names) if not is_litter(name)]
-    return files, skipped
+    seen: set[tuple[int, int]] = set()
+    starts = [folder]
+    while starts:
+        start = starts.pop(0)
+        walk = os.walk(start, onerror=lambda error: found.closed.append(Path(error.filename)))
+        for root, folders, names in walk:
+            here, stat = Path(root), Path(root).stat()
+            known = (stat.st_dev, stat.st_ino) in seen
+            if known or (here != folder and _is_output(here, folders)):
+                found.again.extend([here] * known)
+                folders.clear()
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            others = [name for name in folders if not _is_of_run(here / name, working)]
+            litter = [name for name in (*names, *others) if is_litter(name)]
+            skipped += sum(not name.startswith(SECRET) for name in litter)
+            children = [here / name for name in sorted(others) if not is_litter(name)]
+            links = [path for path in children if _answered(path.is_symlink)]
+            starts += links
+            folders[:] = [path.name for path in children if path not in links]
+            found.files.extend(here / name for name in sorted(names) if not is_litter(name))
+    return replace(found, skipped=skipped)
+
+
+def _answered(question: Callable[[], bool]) -> bool:
+    """Ask about a path; no, where its folder may not be entered, which the walk itself tells."""
+    try:
+        return question()
+    except PermissionError:
+        return False
 
 
 def _is_of_run(folder: Path, working: Path) -> bool:
@@ -161,7 +212,8 @@ def _is_of_run(folder: Path, working: Path) -> bool:
 def _is_output(folder: Path, children: list[str]) -> bool:
     """Say whether a folder is the output of a run elsewhere, by marks that only a run leaves."""
     return any(
-        mark.split("/")[0] in children and (folder / mark).is_dir()  # spares most of the questions
+        # The first spares most of the questions.
+        mark.split("/")[0] in children and _answered((folder / mark).is_dir)
         for mark in OWN_MARKS
     )
 
@@ -169,16 +221,54 @@ def _is_output(folder: Path, children: list[str]) -> bool:
 def read_folder(folder: Path, working: Path | None = None) -> Listing | None:
     """List a folder's patients, or return None where no layout is recognised.
 
-    `working` is the directory that the run stands in; its results are no data.
+    `working` is the directory that the run stands in; its results are no data, and its secret
+    stands for names that may be a person's.
     """
-    files, skipped = _walk(folder, (working or Path()).resolve())
-    for layout in (_nnunet, _decathlon, _lits, _folders, _bare):
-        listing = layout(folder, files)
-        if listing is not None:
-            left = [p for p in files if is_image(p.name) and p not in listing.taken]
-            ids = tuple(pseudonym(stem(path.name)) for path in left)
-            return replace(listing, skipped=skipped, left=ids)
-    return None
+    working = (working or Path()).resolve()
+    walked = _walk(folder, working)
+    known = (_nnunet, _decathlon, _lits, _folders, _bare)
+    listings = (layout(folder, walked.files) for layout in known)
+    listing = next((found for found in listings if found is not None), None)
+    closed = sorted({path.relative_to(folder).parts[0] for path in walked.closed})
+    if listing is None:
+        if not closed:
+            return None
+        listing = Listing("folders", ())
+    left = [p for p in walked.files if is_image(p.name) and p not in listing.taken]
+    whole = replace(
+        listing,
+        skipped=walked.skipped,
+        left=tuple(stem(path.name) for path in left),
+        closed=tuple(closed),
+        again=tuple(path.name for path in walked.again),
+    )
+    return _hidden(whole, working / SECRET)
+
+
+def _hidden(listing: Listing, secret: Path) -> Listing:
+    """Replace each name that cannot be an id, or may be a person's; the same gives the same id."""
+    others = (listing.lone_labels, listing.unclear, listing.empty, listing.closed)
+    names = {entry.patient for entry in listing.entries}.union(*others, listing.left, listing.again)
+    bad = {name for name in names if not PATIENT_ID.fullmatch(name) or may_name(name)}
+    if not bad:
+        return listing
+    key = secret_at(secret)
+    ids = {name: f"patient-{keyed(key, name)}" if name in bad else name for name in names}
+
+    def hidden(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(ids[name] for name in names)
+
+    return replace(
+        listing,
+        entries=tuple(replace(one, patient=ids[one.patient]) for one in listing.entries),
+        lone_labels=hidden(listing.lone_labels),
+        unclear=hidden(listing.unclear),
+        empty=hidden(listing.empty),
+        closed=hidden(listing.closed),
+        left=hidden(listing.left),
+        again=hidden(listing.again),
+        hidden=sum(entry.patient in bad for entry in listing.entries),
+    )
 
 
 def _pairs(
@@ -212,8 +302,8 @@ def _decathlon(folder: Path, files: list[Path]) -> Listing | None:
         return None
     return _pairs(
         "msd",
-        [(pseudonym(stem(p.name)), p) for p in images],
-        [(pseudonym(stem(p.name)), p) for p in labels],
+        [(stem(p.name), p) for p in images],
+        [(stem(p.name), p) for p in labels],
     )
 
 
@@ -230,8 +320,8 @@ def _nnunet(folder: Path, files: list[Path]) -> Listing | None:
         return None
     return _pairs(
         "nnunet",
-        [(pseudonym(CHANNEL.sub("", stem(p.name))), p) for p in first],
-        [(pseudonym(stem(p.name)), p) for p in labels],
+        [(CHANNEL.sub("", stem(p.name)), p) for p in first],
+        [(stem(p.name), p) for p in labels],
     )
 
 
@@ -259,7 +349,7 @@ def _lits(folder: Path, files: list[Path]) -> Listing | None:
     for path in files:
         match = re.fullmatch(r"(test-)?(volume|segmentation)-(\w+)", stem(path.name).lower())
         if match and is_image(path.name):
-            patient = pseudonym(f"lits-{match[1] or ''}{match[3]}")
+            patient = f"lits-{match[1] or ''}{match[3]}"
             found[match[2]].append((patient, path))
     if not found["volume"]:
         return None
@@ -278,13 +368,13 @@ def _folders(folder: Path, files: list[Path]) -> Listing | None:
     lone, unclear, empty = [], [], []
     taken: set[Path] = set()
     for child, mine in sorted(children.items()):
-        entry = _one_folder(pseudonym(child), mine)
+        entry = _one_folder(child, mine)
         if entry is not None:
             taken |= {*entry.image_sources, *entry.label_sources}
         if not any(is_image(path.name) or is_dicom_name(path.name) for path in mine):
-            empty.append(pseudonym(child))
+            empty.append(child)
         elif entry is None:
-            unclear.append(pseudonym(child))
+            unclear.append(child)
             taken |= set(mine)
         elif entry.image_sources:
             entries.append(entry)
@@ -307,7 +397,7 @@ def _bare(folder: Path, files: list[Path]) -> Listing | None:
     words = {word for path in images for word in re.split(r"[^a-z]+", stem(path.name).lower())}
     if not images or words & {*LABEL_NAMES, "labelled", "gt", "groundtruth"}:
         return None
-    return _pairs("bare", [(pseudonym(stem(path.name)), path) for path in images], [])
+    return _pairs("bare", [(stem(path.name), path) for path in images], [])
 
 
 def _one_folder(patient: str, files: list[Path]) -> Entry | None:

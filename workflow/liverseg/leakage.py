@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from workflow.liverseg.splitting import SPLITS, join_groups, members_of
+from workflow.liverseg.splitting import SPLITS, join_groups, members_of, scored_as
 
 DUPLICATES = ("duplicate_scan", "duplicate_labels_differ")
 
@@ -37,13 +37,16 @@ def check_leakage(
 
     A person is a group, with all groups that share a scan's voxels.
     """
-    person = join_groups(members_of(cohort))
+    members = members_of(cohort)
+    person = join_groups(members)
+    labelled = {member.patient for member in members if member.labelled}
     columns = [name for name in split if str(name).startswith("fold-")] or ["split"]
     patients = split.loc[split[columns].isin(SPLITS).any(axis=1), "patient"]
     scans = patients.map(person).value_counts()
     leaks = []
     for column in columns:
         place = dict(zip(split["patient"], split[column], strict=True))
+        place = {patient: place[patient] for patient in place if patient in labelled}
         leaks += [
             f"{text} in {column}" if len(columns) > 1 else text for text in _torn(person, place)
         ]
@@ -60,11 +63,10 @@ def check_leakage(
 def _torn(person: Mapping[str, str], place: Mapping[str, str]) -> list[str]:
     """Name the patients of each person who stands in two splits, with the split of each."""
     found: dict[str, list[str]] = {}
-    for patient, split in sorted(place.items()):
-        if split in SPLITS:
-            found.setdefault(person[patient], []).append(patient)
+    for patient in sorted(place):
+        found.setdefault(person[patient], []).append(patient)
     return [
         ", ".join(f"{patient} ({place[patient]})" for patient in patients)
         for patients in found.values()
-        if len({place[patient] for patient in patients}) > 1
+        if len({scored_as(place[patient]) for patient in patients}) > 1
     ]

@@ -9,9 +9,12 @@ person in two splits costs the test.
 import csv
 import functools
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from workflow.liverseg.unions import joined
 
 TABLES = Path(__file__).resolve().parents[1] / "tables"
 
@@ -40,32 +43,34 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 
 def known_persons(patients: Iterable[str]) -> dict[str, str]:
-    """Return the person of each patient id that a table knows, where it matters.
+    """Return the person of each patient id whom a table knows under another of these ids as well.
 
-    It matters where ids of two datasets meet; within one dataset each case is a person of its own
-    and nothing is returned.
+    What two datasets share matters only where both are there: within one of them each case is a
+    person of its own.
     """
     namings, same = _tables()
-    person: dict[str, str] = {}
-    datasets = set()
-    for patient in patients:
-        for naming in namings:
-            match = naming.pattern.fullmatch(patient)
-            if match:
-                person[patient] = naming.person.format(match[0], *match.groups())
-                datasets.add(naming.dataset)
-                break
-    if len(datasets) < 2:
-        return {}
-    root = _joined(same)
-    return {patient: root.get(name, name) for patient, name in person.items()}
+    named = {patient: name for patient in patients if (name := _named(patient, namings))}
+    root = joined(same)
+    families: dict[str, set[str]] = {}
+    for name in named.values():
+        families.setdefault(root.get(name, name), set()).add(_family(name))
+    person = {}
+    for patient, name in named.items():
+        both = root.get(name, name)
+        person[patient] = both if len(families[both]) > 1 else name
+    times = Counter(person.values())
+    return {patient: name for patient, name in person.items() if times[name] > 1}
 
 
-def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the name of each person's set, the first by name of all that pairs chain together."""
-    sets: dict[str, set[str]] = {}
-    for one, other in pairs:
-        both = sets.get(one, {one}) | sets.get(other, {other})
-        for name in both:
-            sets[name] = both
-    return {name: min(both) for name, both in sets.items()}
+def _named(patient: str, namings: Iterable[Naming]) -> str | None:
+    """Return the name of a case that all spellings of its dataset share."""
+    for naming in namings:
+        match = naming.pattern.fullmatch(patient)
+        if match:
+            return naming.person.format(match[0], *match.groups())
+    return None
+
+
+def _family(name: str) -> str:
+    """Return the dataset that a case's name stands for; the Decathlon's liver task is LiTS."""
+    return name.rpartition("-")[0]

@@ -6,7 +6,6 @@ and remedy, and reaches `rejected.tsv`; it is never handed to Snakemake as an in
 """
 
 import csv
-import hashlib
 import json
 import os
 import re
@@ -17,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from workflow.liverseg.errors import fault
+from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.findings import Finding, Refusal, reject, warn
 from workflow.liverseg.layouts import (
     NIFTI,
@@ -26,13 +25,16 @@ from workflow.liverseg.layouts import (
     RESERVED_IDS,
     Entry,
     asked_without_label,
+    is_dicom_name,
     is_image,
     is_litter,
+    listed_again,
+    names_hidden,
     not_taken,
     read_folder,
     without_image,
 )
-from workflow.liverseg.overlaps import known_persons
+from workflow.liverseg.persons import join_known, name_groups
 
 Kind = Literal["nifti", "nrrd", "dicom", "phantom"]
 SPLITS_OF_LABELLED = ("train", "validation", "test")
@@ -143,19 +145,52 @@ def _cohort(
 def _from_folder(folder: Path, directory: Path) -> Cohort:
     """Read a folder of a known layout; what it holds beside patients becomes remarks."""
     listing = read_folder(folder, directory)
-    if listing is None or not (listing.entries or listing.unclear):
-        raise fault(
-            found="a folder in which no known layout was recognised",
-            expected="LiTS, Medical Segmentation Decathlon, nnU-Net raw, or one folder a patient",
-            remedy="write a table with the columns patient, image, label and give its path",
-        )
+    if listing is None or not (listing.entries or listing.unclear or listing.closed):
+        raise _no_layout(folder)
     remarks = [Refusal(patient, _lone_label()) for patient in listing.lone_labels]
     remarks += [Refusal(folder, without_image()) for folder in listing.empty]
+    remarks += [Refusal(link, listed_again()) for link in listing.again]
     remarks += [Refusal(image, not_taken(len(listing.left))) for image in listing.left]
     if listing.skipped:
         remarks.append(Refusal("-", _litter(listing.skipped)))
+    if listing.hidden:
+        remarks.append(Refusal("-", names_hidden(listing.hidden)))
     refused = [Refusal(patient, _unclear()) for patient in listing.unclear]
-    return _from_entries(list(listing.entries), listing.layout, tuple(refused), tuple(remarks))
+    refused += [Refusal(patient, _closed_folder()) for patient in listing.closed]
+    # Whose folder is half closed may have a label there, or another half of the CT.
+    entries = [entry for entry in listing.entries if entry.patient not in listing.closed]
+    return _from_entries(entries, listing.layout, tuple(refused), tuple(remarks))
+
+
+def _no_layout(folder: Path) -> LiversegError:
+    """Build the error of a folder that cannot be read as patients; DICOM can be sorted first."""
+    loose = [p.name for p in folder.iterdir() if p.suffix and is_dicom_name(p.name)]
+    sort = (
+        "python -m workflow.liverseg.dicom_sorting FOLDER sorted, then "
+        "patients: sorted/patients.tsv (docs/formats.md)"
+    )
+    if loose:
+        return fault(
+            found=f"{len(loose)} files that may be DICOM, not in a folder a patient",
+            expected="a folder whose folders hold a patient's files each",
+            remedy=f"sort them into links first: {sort}",
+        )
+    return fault(
+        found="a folder in which no known layout was recognised",
+        expected="LiTS, Medical Segmentation Decathlon, nnU-Net raw, or one folder a patient",
+        remedy="write a table with the columns patient, image, label and give its path; "
+        f"for DICOM files beside each other: {sort}",
+    )
+
+
+def _closed_folder() -> Finding:
+    return reject(
+        "file_unreadable",
+        "patient",
+        found="a folder that may not be listed",
+        expected="folders that can be read",
+        remedy="chmod u+rx, or ask its owner",
+    )
 
 
 def _lone_label() -> Finding:
@@ -198,10 +233,12 @@ def _from_entries(
     refusals = list(refused)
     patients: list[Patient] = []
     clashes = _clashes([entry.patient for entry in entries])
+    sheet = {entry.patient: entry.group for entry in entries if entry.wrong is None}
+    groups = name_groups(sheet)
     for entry in entries:
         finding = clashes.get(entry.patient) or _reserved(entry.patient) or _cannot_open(entry)
         if finding is None:
-            patients.append(_patient(entry))
+            patients.append(_patient(entry, groups[entry.patient]))
         else:
             refusals.append(Refusal(entry.patient, finding))
     if not patients and not refusals:
@@ -212,44 +249,14 @@ def _from_entries(
         )
     refusals.sort(key=lambda refusal: refusal.patient)
     unique = tuple(dict.fromkeys(refusals))
-    joined, known = _join_known(patients)
+    persons, known = join_known({one.patient: one.group for one in patients}, sheet)
+    patients = [replace(one, group=persons[one.patient]) for one in patients]
     asked = [
         Refusal(patient.patient, asked_without_label(patient.split))
-        for patient in joined
+        for patient in patients
         if patient.label is None and patient.split in SPLITS_OF_LABELLED
     ]
-    return _cohort(joined, unique, (*remarks, *known, *asked), layout)
-
-
-def _join_known(patients: list[Patient]) -> tuple[list[Patient], tuple[Refusal, ...]]:
-    """Give patients whom a table knows as one person one group; a group of the sheet stands."""
-    persons = known_persons(patient.patient for patient in patients)
-    joined = []
-    together: dict[str, list[str]] = {}
-    for patient in patients:
-        if patient.group == patient.patient and patient.patient in persons:
-            person = persons[patient.patient]
-            together.setdefault(person, []).append(patient.patient)
-            joined.append(replace(patient, group=person))
-        else:
-            joined.append(patient)
-    remarks = [
-        Refusal(patient, _known_person([other for other in group if other != patient]))
-        for group in together.values()
-        for patient in group
-        if len(group) > 1
-    ]
-    return joined, tuple(sorted(remarks, key=lambda remark: remark.patient))
-
-
-def _known_person(others: list[str]) -> Finding:
-    return warn(
-        "person_known",
-        "patient",
-        found=f"the same person as {', '.join(sorted(others))}, by the table of known overlaps",
-        expected="each person once",
-        remedy="nothing: they share a group, which one split keeps together",
-    )
+    return _cohort(patients, unique, (*remarks, *known, *asked), layout)
 
 
 def normal_id(patient: str) -> str:
@@ -327,7 +334,8 @@ def _missing(part: str, path: Path) -> Finding | None:
             expected="a file",
             remedy="correct the path in the table, or restore the file",
         )
-    return None if os.access(path, os.R_OK) else _unreadable(part)
+    # A folder among the files is one that could not be listed.
+    return None if os.access(path, os.R_OK) and not path.is_dir() else _unreadable(part)
 
 
 def _unreadable(part: str) -> Finding:
@@ -340,7 +348,7 @@ def _unreadable(part: str) -> Finding:
     )
 
 
-def _patient(entry: Entry) -> Patient:
+def _patient(entry: Entry, group: str) -> Patient:
     """Say which files the rules take, and which have to be imported first."""
     kind = _kind(entry.image_sources)
     imported = Path("results/imported") / entry.patient
@@ -353,7 +361,7 @@ def _patient(entry: Entry) -> Patient:
         patient=entry.patient,
         image=image,
         label=label,
-        group=entry.group or entry.patient,
+        group=group,
         split=entry.split or None,
         kind=kind if kind != "nifti" else label_kind,
         image_sources=() if kind == "nifti" else entry.image_sources,
@@ -474,15 +482,10 @@ def _entry(folder: Path, row: dict[str, str], line: int) -> Entry:
         patient=patient if valid else f"line-{line}",
         image_sources=_files(folder / Path(image).expanduser()) if image else (),
         label_sources=_files(folder / Path(label).expanduser()) if label else (),
-        group=_unnamed(group) if group not in ("", patient) else "",
+        group=group,
         split=row.get("split", ""),
         wrong=wrong,
     )
-
-
-def _unnamed(group: str) -> str:
-    """Return what stands for a group in all outputs: it is often a name or a hospital's number."""
-    return "person-" + hashlib.sha256(group.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _bad_id() -> Finding:
@@ -526,10 +529,7 @@ def _files(path: Path) -> tuple[Path, ...]:
             return (path,)
     except PermissionError:  # of a folder above: told where the file is looked for
         return (path,)
-    found = [
-        Path(root) / name
-        for root, _, names in os.walk(path)
-        for name in names
-        if not is_litter(name)
-    ]
-    return tuple(sorted(found)) or (path / "(empty)",)
+    closed: list[Path] = []
+    walk = os.walk(path, onerror=lambda error: closed.append(Path(error.filename)))
+    found = [Path(root) / name for root, _, names in walk for name in names if not is_litter(name)]
+    return tuple(sorted([*found, *closed])) or (path / "(empty)",)

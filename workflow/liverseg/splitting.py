@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workflow.liverseg.errors import LiversegError, fault
+from workflow.liverseg.unions import joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def split_patients(
     group disagree, or where a split is empty that neither the sheet nor a fraction of 0 left so.
     """
     groups = join_groups(members)
-    labelled = shared_out(members)
+    labelled = shared_out(members, groups)
     given = given_splits(labelled, groups)
     sizes = group_sizes(labelled, groups)
     fractions = {name: fractions[name] for name in SPLITS}
@@ -86,29 +87,38 @@ def split_patients(
 
 def join_groups(members: Iterable[Member]) -> dict[str, str]:
     """Name each patient's group; groups that share a digest become one (the first by name)."""
-    parent: dict[str, str] = {}
     members = list(members)
-    first_with: dict[str, str] = {}
+    sharing: dict[str, list[str]] = {}
     for member in members:
         for digest in member.digests:
-            first = first_with.setdefault(digest, member.group)
-            one, other = _root(parent, member.group), _root(parent, first)
-            parent[max(one, other)] = min(one, other)
-    return {member.patient: _root(parent, member.group) for member in members}
+            sharing.setdefault(digest, []).append(member.group)
+    roots = joined([*sharing.values(), *([member.group] for member in members)])
+    return {member.patient: roots[member.group] for member in members}
 
 
-def _root(parent: dict[str, str], name: str) -> str:
-    """Follow a name to the one that stands for all that were joined with it (union-find)."""
-    parent.setdefault(name, name)
-    while parent[name] != name:
-        parent[name] = parent[parent[name]]
-        name = parent[name]
-    return name
+def shared_out(members: Sequence[Member], groups: Mapping[str, str]) -> list[Member]:
+    """The members who train, validate or test: labelled, and not kept to predict by the sheet.
+
+    One who is kept and has a label is scored. So the whole person is kept, but for what the sheet
+    tests; LiversegError where it wants another scan of the person learnt. Without a label nothing
+    is scored: such a scan may be of a person who trains.
+    """
+    kept = {groups[m.patient]: m for m in members if m.labelled and m.split == "predict"}
+    open_to = [m for m in members if m.labelled and m.split != "predict"]
+    for member in open_to:
+        if member.split in ("train", "validation") and groups[member.patient] in kept:
+            raise _learnt_and_scored(member, kept[groups[member.patient]])
+    tested = {groups[m.patient] for m in open_to if m.split == "test"}
+    return [m for m in open_to if groups[m.patient] in tested or groups[m.patient] not in kept]
 
 
-def shared_out(members: Iterable[Member]) -> list[Member]:
-    """The members who train, validate or test: labelled, and not kept apart by the sheet."""
-    return [member for member in members if member.labelled and member.split != "predict"]
+def _learnt_and_scored(learnt: Member, kept: Member) -> LiversegError:
+    return fault(
+        patient=f"{learnt.patient} and {kept.patient}",
+        found=f"the splits {learnt.split} and predict for one person, both with a label",
+        expected="no score of a person who trains or validates",
+        remedy=f"leave out the label of {kept.patient}, or write the same split for both",
+    )
 
 
 def group_sizes(members: Iterable[Member], groups: Mapping[str, str]) -> dict[str, int]:
@@ -256,26 +266,41 @@ def split_warnings(assignments: Iterable[Assignment]) -> list[str]:
     return [text for split, text in words.items() if split not in filled]
 
 
+def kept_warnings(splits: Mapping[str, str], members: Iterable[Member]) -> list[str]:
+    """Who is only predicted though he has a label and the sheet leaves him open; by `splits`."""
+    return [
+        f"{member.patient} has a label and is only predicted, as is another scan of this person."
+        for member in members
+        if member.labelled and member.split is None and splits[member.patient] == "predict"
+    ]
+
+
 def assert_no_leak(assignments: Iterable[Assignment], members: Iterable[Member]) -> None:
     """Check that no person stands in two of train, validation and test; LiversegError names them.
 
     A person is a group or a voxel digest. Independent of how the split was made.
     """
-    assert_apart({a.patient: a.split for a in assignments if a.split in SPLITS}, members)
+    assert_apart({a.patient: a.split for a in assignments}, members)
 
 
 def assert_apart(place: Mapping[str, str], members: Iterable[Member]) -> None:
-    """The same for `place`, from patient to split."""
+    """The same for `place`, from patient to split; who is predicted and scored counts as tested."""
     seen: dict[str, tuple[str, str]] = {}
     for member in members:
-        if member.patient not in place:
+        if not member.labelled:
             continue
+        mine = place[member.patient]
         for key in (f"group {member.group}", *(f"voxels {d}" for d in member.digests)):
-            split, other = seen.setdefault(key, (place[member.patient], member.patient))
-            if split != place[member.patient]:
+            split, other = seen.setdefault(key, (mine, member.patient))
+            if scored_as(split) != scored_as(mine):
                 raise fault(
                     patient=f"{other} and {member.patient}",
-                    found=f"the same person in {split} and {place[member.patient]}",
+                    found=f"the same person in {split} and {mine}",
                     expected="each person in one split",
                     remedy="this is a fault of liverseg: please report it",
                 )
+
+
+def scored_as(split: str) -> str:
+    """Return the split whose rules hold: a patient with a label is scored like a tested one."""
+    return "test" if split == "predict" else split

@@ -59,6 +59,7 @@ rule inspect_patient:
         image=raw_image,
         label=raw_label,
         imported=import_records,
+        sources=unspaced_sources,
     output:
         record="results/cohort/inspection/{patient}.json",
     log:
@@ -107,9 +108,8 @@ rule admit_cohort:
         mem_mb=1000,
         runtime=5,
     params:
-        settings=settings("inspection"),
         people=COHORT.people_json(),
-        refused=COHORT.refused_json(),
+        refused=refused_patients(),
         code=code_digest("admit_cohort"),
     script:
         "../scripts/admit_cohort.py"
@@ -152,6 +152,7 @@ checkpoint split_patients:
     """Split by person into train, validation, test and predict; nobody stands in two of them."""
     input:
         cohort="results/cohort/cohort.tsv",
+        rejected="results/cohort/rejected.tsv",
     output:
         split=report(
             "results/split/split.tsv",
@@ -169,7 +170,7 @@ checkpoint split_patients:
         mem_mb=1000,
         runtime=5,
     params:
-        settings=settings("split", "cross_validation"),
+        settings=split_settings(),
         code=code_digest("split_patients"),
     script:
         "../scripts/split_patients.py"

@@ -1,6 +1,7 @@
 # In: the configuration and the patients. Out: what the rules of the intake ask about them.
 import json
-from workflow.liverseg.manifest import read_manifest
+from dataclasses import replace
+from workflow.liverseg.manifest import gone_patients, read_manifest
 
 
 def inspection_summary():
@@ -29,9 +30,21 @@ def inspection_settings():
     )
 
 
+def split_settings():
+    """What the split depends on: its own settings, and how many may be rejected before it."""
+    chosen = {name: CONFIG[name] for name in ("split", "cross_validation")}
+    limits = {name: CONFIG["inspection"][name] for name in ("on_reject", "max_rejected")}
+    return _settings.canonical({**chosen, "inspection": limits}, *chosen, "inspection")
+
+
 def unspaced(wildcards):
     """The user's file whose spacing the table overrules."""
     return str(PATIENTS[wildcards.patient].unspaced[wildcards.part])
+
+
+def unspaced_sources(wildcards):
+    """The user's CT, and label, where the table overrules their spacing: the manifest has these."""
+    return [str(path) for path in PATIENTS[wildcards.patient].unspaced.values()]
 
 
 def unspaced_ct(wildcards):
@@ -48,6 +61,13 @@ def manifest_entry(wildcards):
     """The manifest's digests of this patient's files, as JSON; null without a manifest."""
     entry = None if MANIFEST is None else MANIFEST.get(wildcards.patient, {})
     return json.dumps(entry, sort_keys=True)
+
+
+def refused_patients():
+    """Refusals and remarks on the sheet, with those whom the manifest lists in vain, as JSON."""
+    known = {*PATIENTS, *(refusal.patient for refusal in COHORT.refused)}
+    gone = [] if MANIFEST is None else gone_patients(MANIFEST, known)
+    return replace(COHORT, remarks=(*COHORT.remarks, *gone)).refused_json()
 
 
 MANIFEST = manifest_here()

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from workflow.liverseg.admission import Person, admit, check_admission, rejection_lines
+from workflow.liverseg.admission import Person, admit, rejection_lines
 from workflow.liverseg.files import read_json, write_table
 from workflow.liverseg.findings import Refusal, finding_from_json
 
@@ -15,16 +15,14 @@ def main(
     remarks: Path,
     people: str,
     refused: str,
-    settings: dict,
 ) -> None:
-    """Write the tables; `people` and `refused` are JSON, as params are compared as text."""
+    """Write the tables, also of nobody; `people` and `refused` are JSON, compared as text."""
     admission = admit(
         [read_json(path) for path in records],
         refused=[Refusal(r["patient"], finding_from_json(r)) for r in json.loads(refused)],
         people={name: Person(**values) for name, values in json.loads(people).items()},
     )
-    print("\n".join(rejection_lines(admission)))  # also where no table is written
-    check_admission(admission, settings["inspection"])
+    print("\n".join(rejection_lines(admission.rejected)))
     write_table(cohort, admission.cohort)
     write_table(rejected, admission.rejected)
     write_table(remarks, admission.remarks)

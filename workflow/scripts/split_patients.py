@@ -4,24 +4,39 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow.liverseg.admission import check_admission
 from workflow.liverseg.cross_validation import cross_validate
 from workflow.liverseg.files import read_table, write_table
-from workflow.liverseg.splitting import SPLITS, members_of, split_patients, split_warnings
+from workflow.liverseg.splitting import (
+    SPLITS,
+    kept_warnings,
+    members_of,
+    split_patients,
+    split_warnings,
+)
 
 
-def main(cohort: Path, split: Path, settings: dict) -> None:
-    """Write `split.tsv`; nobody stands in two splits, whatever name a scan has."""
-    members = members_of(read_table(cohort))
+def main(cohort: Path, rejected: Path, split: Path, settings: dict) -> None:
+    """Write `split.tsv`; nobody stands in two splits, whatever name a scan has.
+
+    Stops where more were rejected than the config allows: whoever only inspects still gets tables.
+    """
+    admitted = read_table(cohort)
+    check_admission(admitted, read_table(rejected), settings["inspection"])
+    members = members_of(admitted)
     fractions = {name: settings["split"][name] for name in SPLITS}
     seed, folds = settings["split"]["seed"], settings["cross_validation"]["folds"]
+    warnings: list[str] = []
     if folds:
         assigned = cross_validate(members, folds=folds, fractions=fractions, seed=seed)
         rows = [assignment.row() for assignment in assigned]
     else:
         assignments = split_patients(members, fractions=fractions, seed=seed)
-        for warning in split_warnings(assignments):
-            print(f"Warning: {warning}")
+        warnings = split_warnings(assignments)
         rows = [vars(assignment) for assignment in assignments]
+    warnings += kept_warnings({row["patient"]: row["split"] for row in rows}, members)
+    for warning in warnings:
+        print(f"Warning: {warning}")
     write_table(split, pd.DataFrame(rows, columns=list(rows[0])))
 
 
