@@ -35,6 +35,7 @@ VIEWER: dict[str, Any] = {
 SETTINGS: dict[str, Any] = {
     "report": {"title": "Liver segmentation", "viewer": VIEWER},
     "labels": [{"name": "liver", "values": "positive"}],
+    "dicom": {"seg": "named"},
     "scores": {"bootstrap_samples": 200, "confidence": 0.95, "seed": 0},
 }
 
@@ -201,9 +202,10 @@ def write_records(root: Path, *, patients: int = 8, model: str = "unet") -> Sour
             "found": HOSTILE,
             "remedy": "-",
         }
-        write_json(
-            inspections[-1], {"patient": name, "sha256": {"ct": "0" * 64}, "findings": [finding]}
-        )
+        record = {"patient": name, "sha256": {"ct": "0" * 64}, "findings": [finding]}
+        # One patient in two came as DICOM.
+        imported = [{"series": {"digest": "1" * 64}}] if len(inspections) % 2 else []
+        write_json(inspections[-1], record | {"imported": imported})
     chunks, filtered = _write_chunks(
         results, [n for n, s in zip(names, split, strict=True) if s == "train"]
     )

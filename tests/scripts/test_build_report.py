@@ -67,6 +67,31 @@ def test_a_patient_may_be_called_like_a_folder_of_the_results(tmp_path: Path, na
     assert case.prediction and case.scores and case.mesh
 
 
+def test_the_card_leads_to_every_file_of_its_patient(page: str) -> None:
+    tags = Tags()
+    tags.feed(page)
+    for name in ("mask.nii.gz", "mask.seg.nrrd", "mask.seg.dcm"):
+        assert f"../predictions/unet/p05/{name}" in tags.addresses
+    for name in ("liver.stl", "scene.glb"):
+        assert f"../meshes/unet/p05/{name}" in tags.addresses
+    assert "../features.csv" in tags.addresses
+
+
+@pytest.mark.parametrize(
+    ("seg", "linked", "warned"), [("named", 1, 1), ("unnamed", 1, 0), ("none", 0, 0)]
+)
+def test_a_dicom_seg_is_linked_where_there_is_one(
+    tmp_path: Path, seg: str, linked: int, warned: int
+) -> None:
+    sources = vars(write_records(tmp_path, patients=6)) | {"benchmarks": str(tmp_path)}
+    main(page=tmp_path / "index.html", settings=SETTINGS | {"dicom": {"seg": seg}}, **sources)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    # Two patients were predicted, of whom one came as DICOM.
+    assert page.count("predictions/unet/p05/mask.seg.dcm") == linked
+    assert "p06/mask.seg.dcm" not in page
+    assert page.count("bears the patient's name") == warned
+
+
 def test_what_records_say_is_text_and_no_tag(page: str) -> None:
     assert HOSTILE not in page
     tags = Tags()

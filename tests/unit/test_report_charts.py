@@ -19,6 +19,7 @@ from workflow.liverseg.report_charts import (
     strip_chart,
     ticks,
 )
+from workflow.liverseg.report_page import agreement_words
 
 HOSTILE = "<script>&\"'"
 
@@ -34,12 +35,27 @@ def test_ticks_cover_the_range_in_equal_steps(low: float, high: float) -> None:
     assert steps == pytest.approx([steps[0]] * len(steps))
 
 
-def test_bland_altman_marks_bias_and_limits() -> None:
-    drawn = bland_altman([Point(10, -2, "a"), Point(20, 4, "b")], unit="ml", title="t")
-    # Mean 1, standard deviation 3√2: limits 1 ± 8.3.
-    assert {"mean +1.0", "+1.96 SD +9.3", "−1.96 SD -7.3"} <= set(
-        re.findall(">([^<]+)</text>", drawn)
-    )
+def test_bland_altman_marks_bias_and_limits_with_their_intervals() -> None:
+    points = [Point(10 + n, -2 if n % 2 else 4, str(n)) for n in range(12)]
+    drawn = bland_altman(points, unit="ml", title="t")
+    # Mean 1, standard deviation 3 √(12 / 11) = 3.13: limits 1 ± 6.1.
+    texts = set(re.findall(">([^<]+)</text>", drawn))
+    assert {"mean +1.0", "+1.96 SD +7.1", "−1.96 SD −5.1"} <= texts
+    # Student's t of 11 degrees of freedom is 2.201: bias ± 2.201 · 3.13 / √12, limits √3 times that.
+    tips = re.findall(r"interval: ([^ ]+) to ([^\"]+)\"", drawn)
+    assert tips == [("−1.0", "+3.0"), ("+3.7", "+10.6"), ("−8.6", "−1.7")]
+
+
+@pytest.mark.parametrize(("patients", "bands"), [(1, 0), (2, 1), (9, 1), (10, 3)])
+def test_limits_of_agreement_need_patients(patients: int, bands: int) -> None:
+    points = [Point(10 + n, n, str(n)) for n in range(patients)]
+    drawn = bland_altman(points, unit="ml", title="t")
+    assert drawn.count('class="band"') == bands
+    assert ("1.96" in drawn) is (bands == 3)
+    words = agreement_words(points)
+    assert words.startswith(f"n = {patients}; bias")
+    assert ("upper limit" in words) is (bands == 3)
+    assert ("No limits of agreement below 10 patients" in words) is (bands < 3)
 
 
 def test_words_are_escaped_and_charts_are_well_formed() -> None:

@@ -12,10 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
+from workflow.liverseg import summaries
+
 WIDTH, HEIGHT = 460.0, 290.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 46.0
 LINE = 38.0  # height of one line of an interval chart
 FINITE_POINTS_NEEDED = 2
+# Of fewer patients the 95 % interval of a limit of agreement reaches more than 1.3 standard
+# deviations to either side: as good as from the limit to the mean.
+PATIENTS_FOR_LIMITS = 10
 
 
 @dataclass(frozen=True)
@@ -124,28 +129,40 @@ def strip_chart(groups: Mapping[str, Sequence[Point]], *, y_label: str, title: s
 def bland_altman(points: Sequence[Point], *, unit: str, title: str) -> Markup:
     """Draw differences (`Point.y`) over means (`Point.x`), with bias and limits of agreement.
 
-    Limits are the mean difference ± 1.96 standard deviations (Bland & Altman, Lancet 1986).
+    Figures are those of `agreement`, the 95 % interval of each a band; no limits below
+    PATIENTS_FOR_LIMITS.
     """
     finite = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y)]
     if not finite:
         return _nothing(title)
-    differences = np.array([p.y for p in finite])
-    bias = float(differences.mean())
-    spread = 1.96 * float(differences.std(ddof=1)) if len(finite) > 1 else 0.0
-    lines = {"mean": bias, "+1.96 SD": bias + spread, "−1.96 SD": bias - spread}
+    lines = agreement(finite)
+    ends = [end for line in lines for end in (line.low, line.middle, line.high)]
     frame, marks = _axes(
         _range([p.x for p in finite]),
-        _range([*differences.tolist(), *lines.values(), 0.0]),
+        _range([*(p.y for p in finite), *(end for end in ends if math.isfinite(end)), 0.0]),
         x_label=f"mean of both volumes, {unit}",
         y_label=f"predicted − reference, {unit}",
     )
-    for name, value in lines.items():
-        marks.append(_rule(frame, value, "bias" if name == "mean" else "limit"))
-        if spread or name == "mean":
-            label = f"{name} {value:+.1f}"
-            marks.append(_text(WIDTH - RIGHT - 2, frame.y(value) - 4, label, "note end"))
+    marks += [_band(frame, line) for line in lines if math.isfinite(line.low)]
+    for line in lines:
+        marks.append(_rule(frame, line.middle, "bias" if line is lines[0] else "limit"))
+        label = f"{line.name} {line.middle:+.1f}".replace("-", "−")
+        marks.append(_text(WIDTH - RIGHT - 2, frame.y(line.middle) - 4, label, "note end"))
     marks += [_dot(frame, p, "c0") for p in finite]
     return _figure(marks, title)
+
+
+def agreement(points: Sequence[Point]) -> list[Interval]:
+    """Bias of the differences (`Point.y`) and, of enough points, both limits of agreement."""
+    found = summaries.bland_altman(np.array([p.y for p in points]), np.zeros(len(points)))
+    bias, low, high = (_or_nan(found[key]) for key in ("bias", "bias_low", "bias_high"))
+    half = _or_nan(found["limit_half_interval"])
+    lines = [Interval("mean", bias, low, high, "mean of the differences")]
+    if len(points) >= PATIENTS_FOR_LIMITS:
+        for name, key in (("+1.96 SD", "upper_limit"), ("−1.96 SD", "lower_limit")):
+            limit = _or_nan(found[key])
+            lines.append(Interval(name, limit, limit - half, limit + half, "limit of agreement"))
+    return lines
 
 
 def interval_chart(lines: Sequence[Interval], *, x_label: str, title: str) -> Markup:
@@ -293,6 +310,25 @@ def _circle(x: float, y: float, point: Point, style: str) -> Markup:
         0 if case else -1,
         point.tip,
     )
+
+
+def _band(frame: Frame, line: Interval) -> Markup:
+    """The interval of a horizontal line, over the whole width."""
+    tip = f"{line.tip}, 95 % confidence interval: {line.low:+.1f} to {line.high:+.1f}"
+    top = frame.y(line.high)
+    return Markup(
+        '<rect class="band" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" data-tip="{}"/>'
+    ).format(
+        frame.left,
+        top,
+        WIDTH - RIGHT - frame.left,
+        frame.y(line.low) - top,
+        tip.replace("-", "−"),
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _rule(frame: Frame, value: float, style: str) -> Markup:

@@ -43,7 +43,7 @@ def render(run: Run, settings: Mapping[str, Any]) -> str:
             "regions": regions,
             "main_region": main_region,
             "rows": [table_row(case, main_region) for case in run.cases],
-            "cards": [card(case, run) for case in run.cases],
+            "cards": [card(case, run, seg=settings["dicom"]["seg"]) for case in run.cases],
             "models": [model.name for model in run.models] or sorted({c.model for c in run.cases}),
             "summary": [row for name in run.summaries for row in summary_rows(run, name)],
             "score_charts": score_charts(run, regions),
@@ -133,7 +133,7 @@ def score_charts(run: Run, regions: Sequence[str]) -> list[charts.Markup]:
 
 
 def agreement_charts(run: Run, regions: Sequence[str]) -> list[tuple[str, charts.Markup]]:
-    """Bland–Altman plots of volumes, one a model and region that has labelled patients."""
+    """Bland–Altman plots of volumes and their captions, one a model and region with labels."""
     points: dict[str, list[charts.Point]] = {}
     for case in run.cases:
         for region in regions:
@@ -146,9 +146,31 @@ def agreement_charts(run: Run, regions: Sequence[str]) -> list[tuple[str, charts
                 point = charts.Point(mean, difference, tip, case.key)
                 points.setdefault(f"{case.model}, {region}", []).append(point)
     return [
-        (name, charts.bland_altman(found, unit="ml", title=f"Agreement of volumes, {name}"))
+        (
+            f"{name}: {agreement_words(found)}",
+            charts.bland_altman(found, unit="ml", title=f"Agreement of volumes, {name}"),
+        )
         for name, found in points.items()
     ]
+
+
+def agreement_words(points: Sequence[charts.Point]) -> str:
+    """Number of patients, bias and limits of agreement, or why there are no limits."""
+    lines = charts.agreement(points)
+    names = ("bias", "upper limit", "lower limit")
+    parts = [f"n = {len(points)}"]
+    for name, line in zip(names, lines, strict=False):
+        interval = ""
+        if math.isfinite(line.low):
+            interval = f" [{show(line.low, 1)}, {show(line.high, 1)}]"
+        parts.append(f"{name} {show(line.middle, 1, 'ml')}{interval}")
+    words = "; ".join(parts)
+    if len(lines) == 1:
+        words += (
+            f". No limits of agreement below {charts.PATIENTS_FOR_LIMITS} patients: each would be "
+            "uncertain by more than 1.3 standard deviations to either side"
+        )
+    return words
 
 
 def training(model: Model) -> dict[str, Any]:
