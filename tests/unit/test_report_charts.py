@@ -41,7 +41,7 @@ def test_bland_altman_marks_bias_and_limits_with_their_intervals() -> None:
     # Mean 1, standard deviation 3 √(12 / 11) = 3.13: limits 1 ± 6.1.
     texts = set(re.findall(">([^<]+)</text>", drawn))
     assert {"mean +1.0", "+1.96 SD +7.1", "−1.96 SD −5.1"} <= texts
-    # Student's t of 11 degrees of freedom is 2.201: bias ± 2.201 · 3.13 / √12, limits √3 times that.
+    # t of 11 degrees of freedom is 2.201: bias ± 2.201 · 3.13 / √12, limits √3 times that.
     tips = re.findall(r"interval: ([^ ]+) to ([^\"]+)\"", drawn)
     assert tips == [("−1.0", "+3.0"), ("+3.7", "+10.6"), ("−8.6", "−1.7")]
 
