@@ -5,6 +5,7 @@ import math
 import re
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 
 from workflow.liverseg.report_charts import (
@@ -19,7 +20,8 @@ from workflow.liverseg.report_charts import (
     strip_chart,
     ticks,
 )
-from workflow.liverseg.report_page import agreement_words
+from workflow.liverseg.report_inputs import Model
+from workflow.liverseg.report_page import agreement_words, trainings
 
 HOSTILE = "<script>&\"'"
 
@@ -77,6 +79,34 @@ def test_a_chart_without_values_says_so() -> None:
     assert "nothing to show" in strip_chart(
         {"a": [Point(0, math.nan, "x")]}, y_label="y", title="t"
     )
+
+
+def model(name: str, *, best: int = 3) -> Model:
+    """A trained model of two regions, or a fold of one."""
+    scores = {key: [0.1, math.nan, 0.3] for key in ("validation_dice", "validation_dice_tumour")}
+    history = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [3.0, 2.0, 1.0], **scores})
+    return Model(name, {"device": "cpu", "metrics": {"best_epoch": best}}, history)
+
+
+def test_folds_of_a_model_are_lines_of_one_chart_a_curve() -> None:
+    whole, folded = trainings([model("a"), *(model(f"b/fold-{k}", best=k) for k in range(7))])
+    assert [len(drawn["lines"]) for drawn in whole["charts"]] == [1, 2]
+    assert [drawn["title"] for drawn in folded["charts"]] == [
+        "train loss", "validation dice", "validation dice tumour"
+    ]  # fmt: skip
+    for drawn in folded["charts"]:
+        assert [line.name for line in drawn["lines"]] == [f"fold-{k}" for k in range(7)]
+        assert len({line.classes for line in drawn["lines"]}) == 7
+        assert drawn["lines"][6].classes == "c0 again"
+    assert folded["facts"]["device"] == "cpu"
+    assert folded["facts"]["metrics"].count("fold-") == 7
+
+
+def test_a_long_line_is_drawn_by_some_of_its_points_to_its_ends() -> None:
+    series = Series("loss", list(range(2000)), [2000.0 - n for n in range(2000)])
+    drawn = line_chart([series], x_label="epoch", y_label="loss", title="t")
+    assert "loss: 2000 (epoch 0)" in drawn and "loss: 1 (epoch 1999)" in drawn
+    assert len(drawn) < 20_000
 
 
 def test_an_interval_of_one_patient_is_a_dot_and_of_none_is_left_out() -> None:

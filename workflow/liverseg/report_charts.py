@@ -18,6 +18,10 @@ WIDTH, HEIGHT = 460.0, 290.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 46.0
 LINE = 38.0  # height of one line of an interval chart
 FINITE_POINTS_NEEDED = 2
+COLOURS = 6  # of the style sheet
+# Of a line with more points than that not all are drawn: a training of a thousand epochs would
+# fill megabytes with what nobody can tell apart.
+POINTS_DRAWN, POINTS_TOLD = 300, 40
 # Of fewer patients the 95 % interval of a limit of agreement reaches more than 1.3 standard
 # deviations to either side: as good as from the limit to the mean.
 PATIENTS_FOR_LIMITS = 10
@@ -35,12 +39,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a line chart; `style` picks the colour class (0…5) of the style sheet."""
+    """One line of a line chart; `style` counts the lines: six colours, then again dashed."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     style: int = 0
+
+    @property
+    def classes(self) -> str:
+        """Classes of the style sheet that tell this line from the others."""
+        return f"c{self.style % COLOURS}" + (" again" if self.style >= COLOURS else "")
 
 
 @dataclass(frozen=True)
@@ -89,22 +98,32 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, title: str) -> Markup:
-    """Draw lines over a common axis; missing values (NaN) leave gaps, lone values become dots."""
+    """Draw lines over a common axis; what lies between missing values (NaN) is joined.
+
+    A dot tells its value when hovered over: each of a short line, evenly chosen ones of a long.
+    """
     values = [v for s in series for v in s.y if math.isfinite(v)]
     steps = [v for s in series for v in s.x]
     if not values:
         return _nothing(title)
     frame, marks = _axes(_range(steps), _range(values), x_label=x_label, y_label=y_label)
     for one in series:
-        place = [(frame.x(x), frame.y(y)) for x, y in zip(one.x, one.y, strict=True)]
-        kept = [p for p, y in zip(place, one.y, strict=True) if math.isfinite(y)]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in kept)
-        marks.append(Markup('<polyline class="line c{}" points="{}"/>').format(one.style, path))
-        for x, y in zip(one.x, one.y, strict=True):
-            if math.isfinite(y):
-                tip = f"{one.name}: {y:.4g} ({x_label} {x:g})"
-                marks.append(_dot(frame, Point(x, y, tip), f"c{one.style} small"))
+        known = [(x, y) for x, y in zip(one.x, one.y, strict=True) if math.isfinite(y)]
+        path = " ".join(
+            f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in _thinned(known, POINTS_DRAWN)
+        )
+        marks.append(Markup('<polyline class="line {}" points="{}"/>').format(one.classes, path))
+        for x, y in _thinned(known, POINTS_TOLD):
+            tip = f"{one.name}: {y:.4g} ({x_label} {x:g})"
+            marks.append(_dot(frame, Point(x, y, tip), f"{one.classes} small"))
     return _figure(marks, title)
+
+
+def _thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """At most so many points, evenly chosen, the first and the last among them."""
+    if len(points) <= most:
+        return list(points)
+    return [points[int(index)] for index in np.linspace(0, len(points) - 1, most).round()]
 
 
 def strip_chart(groups: Mapping[str, Sequence[Point]], *, y_label: str, title: str) -> Markup:

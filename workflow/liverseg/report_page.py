@@ -52,7 +52,7 @@ def render(run: Run, settings: Mapping[str, Any]) -> str:
             "comparison_test": run.comparison.get("test", ""),
             "comparison_charts": comparison_charts(run.comparison),
             "repeats": repeat_rows(run.comparison),
-            "training": [training(model) for model in run.models],
+            "training": trainings(run.models),
             "split_chart": split_chart(run.split),
             "splits": split_lists(run.split),
             "leakage": check_leakage(run.cohort, run.rejected, run.split),
@@ -173,27 +173,58 @@ def agreement_words(points: Sequence[charts.Point]) -> str:
     return words
 
 
-def training(model: Model) -> dict[str, Any]:
-    """Training curves and the figures of a model's card."""
-    table = model.history
-    epochs = table["epoch"].tolist() if "epoch" in table else list(range(1, len(table) + 1))
+def training(name: str, parts: Sequence[Model]) -> dict[str, Any]:
+    """Training curves and the figures of a model's cards; `parts` are its folds, or it alone.
+
+    Alone, its losses share a chart, and its Dice scores; of folds each curve has a chart of its
+    own, in which a line is a fold.
+    """
     drawn = []
     for word, label in (("loss", "loss"), ("dice", "Dice")):
-        lines = [
-            charts.Series(str(name).replace("_", " "), epochs, values, style)
-            for style, (name, values) in enumerate(_columns(table, word))
-        ]
-        title = f"{label} of {model.name}"
-        drawn.append({
-            "chart": charts.line_chart(lines, x_label="epoch", y_label=label, title=title),
-            "lines": lines,
-        })  # fmt: skip
-    facts = {
-        key: pretty(model.card[key])
-        for key in ("architecture", "metrics", "device", "threads", "training", "versions")
-        if key in model.card
-    }
-    return {"name": model.name, "charts": drawn, "facts": facts}
+        for title, lines in _curves(parts, word).items():
+            chart = charts.line_chart(
+                lines, x_label="epoch", y_label=label, title=f"{title or label} of {name}"
+            )
+            drawn.append({"title": title, "chart": chart, "lines": lines})
+    return {"name": name, "charts": drawn, "facts": _facts(parts)}
+
+
+def trainings(models: Sequence[Model]) -> list[dict[str, Any]]:
+    """`training` of each model, its folds taken together."""
+    parts: dict[str, list[Model]] = {}
+    for model in models:
+        parts.setdefault(model.name.partition("/")[0], []).append(model)
+    return [training(name, found) for name, found in parts.items()]
+
+
+def _curves(parts: Sequence[Model], word: str) -> dict[str, list[charts.Series]]:
+    """The lines of each chart of `training` by its title; one alone needs none."""
+    found: dict[str, list[charts.Series]] = {}
+    for place, part in enumerate(parts):
+        table = part.history
+        epochs = table["epoch"].tolist() if "epoch" in table else list(range(1, len(table) + 1))
+        for column, (key, values) in enumerate(_columns(table, word)):
+            curve = key.replace("_", " ")
+            if len(parts) == 1:
+                line = charts.Series(curve, epochs, values, column)
+                found.setdefault("", []).append(line)
+            else:
+                line = charts.Series(part.name.rpartition("/")[2], epochs, values, place)
+                found.setdefault(curve, []).append(line)
+    return found
+
+
+def _facts(parts: Sequence[Model]) -> dict[str, str]:
+    """What the cards say, once where all parts say the same."""
+    facts = {}
+    for key in ("architecture", "metrics", "device", "threads", "training", "versions"):
+        texts = {part.name: pretty(part.card[key]) for part in parts if key in part.card}
+        if len(set(texts.values())) == 1:
+            facts[key] = next(iter(texts.values()))
+        elif texts:
+            each = (f"{name.rpartition('/')[2]}: {text}" for name, text in texts.items())
+            facts[key] = "\n".join(each)
+    return facts
 
 
 def split_chart(split: pd.DataFrame) -> charts.Markup:
@@ -289,7 +320,7 @@ def _group(case: Case, region: str, run: Run, regions: Sequence[str]) -> str:
 
 def _columns(table: pd.DataFrame, word: str) -> list[tuple[str, list[float]]]:
     return [
-        (name, pd.to_numeric(table[name], errors="coerce").tolist())
+        (str(name), pd.to_numeric(table[name], errors="coerce").tolist())
         for name in table.columns
         if word in str(name).lower()
     ]
