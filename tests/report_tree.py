@@ -62,11 +62,12 @@ def write_scan(folder: Path, patient: str, *, seed: int = 0) -> tuple[Path, Path
     return paths
 
 
-def write_ball(path: Path, radii_mm: tuple[float, float, float]) -> None:
-    """Write a closed ellipsoid about the origin as a binary STL."""
+def write_ball(path: Path, radii_mm: tuple[float, float, float], *, meridians: int = 48) -> None:
+    """Write a closed ellipsoid about the origin as a binary STL of meridians² triangles."""
     from workflow.liverseg.report_surfaces import TRIANGLE
 
-    turn, rise = np.linspace(0, 2 * np.pi, 49), np.linspace(0, np.pi, 25)
+    turn = np.linspace(0, 2 * np.pi, meridians + 1)
+    rise = np.linspace(0, np.pi, meridians // 2 + 1)
     u, v = np.meshgrid(turn, rise, indexing="ij")
     ball = np.stack([np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v)], axis=-1) * radii_mm
     corners = [ball[:-1, :-1], ball[:-1, 1:], ball[1:, 1:], ball[1:, :-1]]

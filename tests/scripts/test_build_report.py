@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.report_tree import HOSTILE, SETTINGS, write_records
+from tests.report_tree import HOSTILE, SETTINGS, write_page, write_records
 from workflow.liverseg.files import write_json
 from workflow.liverseg.report_inputs import read_cases
 from workflow.scripts.build_report import main
@@ -75,6 +75,15 @@ def test_the_card_leads_to_every_file_of_its_patient(page: str) -> None:
     for name in ("liver.stl", "scene.glb"):
         assert f"../meshes/unet/p05/{name}" in tags.addresses
     assert "../features.csv" in tags.addresses
+
+
+def test_the_page_and_its_data_keep_within_their_size(tmp_path: Path) -> None:
+    page = write_page(tmp_path, patients=8)
+    data = list(page.parent.rglob("*.js"))
+    assert {path.parent.name for path in data} == {"scans", "unet"}
+    assert max(path.stat().st_size for path in data) < 1_000_000
+    total = page.stat().st_size + sum(path.stat().st_size for path in data)
+    assert total < 5_000_000 + 4 * 1_000_000  # four of the eight are predicted
 
 
 @pytest.mark.parametrize(
