@@ -83,8 +83,9 @@ def test_a_mesh_is_of_all_regions_or_of_one(tmp_path: Path):
 def test_the_ct_is_the_one_that_the_workflow_reads(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     asked = {"way": "slices", "what": "ct", "patient": "one"}
-    with pytest.raises(LiversegError, match="PATIENTS=/data/my-cts"):
-        files_to_view(Path("results"), **asked)
+    for nowhere in ("", "demo"):
+        with pytest.raises(LiversegError, match="PATIENTS=/data/my-cts"):
+            files_to_view(Path("results"), **asked, cohort=nowhere)
     own = tmp_path / "data/one.nii.gz"
     own.parent.mkdir()
     own.touch()
