@@ -44,9 +44,9 @@ clean: install  ## Remove every result
 report: install  ## Snakemake's own report of the last run
 	$(BIN)/snakemake --cores 1 $(PLACE) --report "$(abspath $(DIR))/results/report.html"
 
-view: install  ## A patient on a desktop: make view PATIENT=p [MODEL=m] [WAY=slices] [WHAT=masked_ct]
-	$(THERE) workflow.scripts.view_patient --patient "$(PATIENT)" \
-	  $(if $(MODEL),--model "$(MODEL)") $(if $(WAY),--way "$(WAY)") $(if $(WHAT),--what "$(WHAT)")
+view: install  ## A patient on a desktop: make view PATIENT=p [MODEL=m] [WAY=slices] [WHAT=ct] [PATIENTS=/data/my-cts]
+	@$(THERE) workflow.scripts.view_patient --patient "$(PATIENT)" --patients "$(PATIENTS)" \
+	  --model "$(MODEL)" --way "$(or $(WAY),slices)" --what "$(WHAT)" $(if $(FILE),--file "$(FILE)")
 
 test: install  ## Every test
 	$(BIN)/python -m pytest

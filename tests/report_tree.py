@@ -35,6 +35,7 @@ VIEWER: dict[str, Any] = {
 SETTINGS: dict[str, Any] = {
     "report": {"title": "Liver segmentation", "viewer": VIEWER},
     "labels": [{"name": "liver", "values": "positive"}],
+    "dicom": {"seg": "named"},
     "scores": {"bootstrap_samples": 200, "confidence": 0.95, "seed": 0},
 }
 
@@ -61,11 +62,12 @@ def write_scan(folder: Path, patient: str, *, seed: int = 0) -> tuple[Path, Path
     return paths
 
 
-def write_ball(path: Path, radii_mm: tuple[float, float, float]) -> None:
-    """Write a closed ellipsoid about the origin as a binary STL."""
+def write_ball(path: Path, radii_mm: tuple[float, float, float], *, meridians: int = 48) -> None:
+    """Write a closed ellipsoid about the origin as a binary STL of meridians² triangles."""
     from workflow.liverseg.report_surfaces import TRIANGLE
 
-    turn, rise = np.linspace(0, 2 * np.pi, 49), np.linspace(0, np.pi, 25)
+    turn = np.linspace(0, 2 * np.pi, meridians + 1)
+    rise = np.linspace(0, np.pi, meridians // 2 + 1)
     u, v = np.meshgrid(turn, rise, indexing="ij")
     ball = np.stack([np.cos(u) * np.sin(v), np.sin(u) * np.sin(v), np.cos(v)], axis=-1) * radii_mm
     corners = [ball[:-1, :-1], ball[:-1, 1:], ball[1:, 1:], ball[1:, :-1]]
@@ -202,9 +204,10 @@ def write_records(root: Path, *, patients: int = 8, model: str = "unet") -> Sour
             "found": HOSTILE,
             "remedy": "-",
         }
-        write_json(
-            inspections[-1], {"patient": name, "sha256": {"ct": "0" * 64}, "findings": [finding]}
-        )
+        record = {"patient": name, "sha256": {"ct": "0" * 64}, "findings": [finding]}
+        # One patient in two came as DICOM.
+        imported = [{"series": {"digest": "1" * 64}}] if len(inspections) % 2 else []
+        write_json(inspections[-1], record | {"imported": imported})
     chunks, filtered = _write_chunks(
         results, [n for n, s in zip(names, split, strict=True) if s == "train"]
     )

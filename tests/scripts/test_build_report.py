@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.report_tree import HOSTILE, SETTINGS, write_records
+from tests.report_tree import HOSTILE, SETTINGS, write_page, write_records
 from workflow.liverseg.files import read_json, write_json
 from workflow.liverseg.report_inputs import read_cases
 from workflow.scripts.build_report import main
@@ -72,6 +72,40 @@ def test_a_patient_may_be_called_like_a_folder_of_the_results(tmp_path: Path, na
     (case,) = read_cases(predictions=predicted, scores=scored, meshes=meshed, split=split)
     assert (case.model, case.patient, case.split) == ("m", name, "test")
     assert case.prediction and case.scores and case.mesh
+
+
+def test_the_card_leads_to_every_file_of_its_patient(page: str) -> None:
+    tags = Tags()
+    tags.feed(page)
+    for name in ("mask.nii.gz", "mask.seg.nrrd", "mask.seg.dcm"):
+        assert f"../predictions/unet/p05/{name}" in tags.addresses
+    for name in ("liver.stl", "scene.glb"):
+        assert f"../meshes/unet/p05/{name}" in tags.addresses
+    assert "../features.csv" in tags.addresses
+
+
+def test_the_page_and_its_data_keep_within_their_size(tmp_path: Path) -> None:
+    page = write_page(tmp_path, patients=8)
+    data = list(page.parent.rglob("*.js"))
+    assert {path.parent.name for path in data} == {"scans", "unet"}
+    assert max(path.stat().st_size for path in data) < 1_000_000
+    total = page.stat().st_size + sum(path.stat().st_size for path in data)
+    assert total < 5_000_000 + 4 * 1_000_000  # four of the eight are predicted
+
+
+@pytest.mark.parametrize(
+    ("seg", "linked", "warned"), [("named", 1, 1), ("unnamed", 1, 0), ("none", 0, 0)]
+)
+def test_a_dicom_seg_is_linked_where_there_is_one(
+    tmp_path: Path, seg: str, linked: int, warned: int
+) -> None:
+    sources = vars(write_records(tmp_path, patients=6)) | {"benchmarks": str(tmp_path)}
+    main(page=tmp_path / "index.html", settings=SETTINGS | {"dicom": {"seg": seg}}, **sources)
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    # Two patients were predicted, of whom one came as DICOM.
+    assert page.count("predictions/unet/p05/mask.seg.dcm") == linked
+    assert "p06/mask.seg.dcm" not in page
+    assert page.count("bears the patient's name") == warned
 
 
 def test_what_records_say_is_text_and_no_tag(page: str) -> None:

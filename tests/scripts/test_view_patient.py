@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.files import write_json
 from workflow.liverseg.images import write_image
-from workflow.liverseg.viewers import WAYS, file_to_view, load_volume, open_viewer
+from workflow.liverseg.viewers import WAYS, files_to_view, load_volume, open_viewer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,13 +52,72 @@ def test_a_volume_is_in_millimetres_along_right_front_and_head(tmp_path: Path):
     np.testing.assert_allclose(volume.spacing(), [4.0, 4.0, 4.0])
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path):
-    path = file_to_view(tmp_path, way="slices", what="mask", patient="p1", model="unet3d")
-    assert path == tmp_path / "predictions" / "unet3d" / "p1" / "mask.nii.gz"
-    with pytest.raises(LiversegError, match=r"p1/mask\.nii\.gz"):
-        open_viewer("slices", path)
+def results(folder: Path) -> Path:
+    """Results of one model and two patients: `p1` with a tumour, `p2` with nothing found."""
+    for patient, absent in (("p1", False), ("p2", True)):
+        (folder / "predictions/laptop" / patient).mkdir(parents=True)
+        regions = {name: {"absent": absent} for name in ("liver", "tumour")}
+        write_json(folder / "meshes/laptop" / patient / "mesh.json", {"regions": regions})
+    return folder
+
+
+def test_the_model_need_not_be_named_where_there_is_one(tmp_path: Path):
+    found = files_to_view(results(tmp_path), way="slices", what="mask", patient="p1")
+    assert found == [tmp_path / "predictions/laptop/p1/mask.nii.gz"]
+    (tmp_path / "predictions/other/p1").mkdir(parents=True)
+    with pytest.raises(LiversegError, match=r"laptop, other(?s:.*)MODEL=laptop"):
+        files_to_view(tmp_path, way="slices", what="mask", patient="p1")
+
+
+def test_a_mesh_is_of_all_regions_or_of_one(tmp_path: Path):
+    folder = results(tmp_path) / "meshes/laptop/p1"
+    every = files_to_view(tmp_path, way="mesh", what="", patient="p1")
+    assert every == [folder / "liver.ply", folder / "tumour.ply"]
+    assert files_to_view(tmp_path, way="mesh", what="tumour", patient="p1") == every[1:]
+    with pytest.raises(LiversegError, match="nothing was predicted as liver or tumour"):
+        files_to_view(tmp_path, way="mesh", what="", patient="p2")
+    with pytest.raises(LiversegError, match="WHAT: one of liver, tumour"):
+        files_to_view(tmp_path, way="mesh", what="spleen", patient="p1")
+
+
+def test_the_ct_is_the_one_that_the_workflow_reads(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = {"way": "slices", "what": "ct", "patient": "one"}
+    for nowhere in ("", "demo"):
+        with pytest.raises(LiversegError, match="PATIENTS=/data/my-cts"):
+            files_to_view(Path("results"), **asked, cohort=nowhere)
+    own = tmp_path / "data/one.nii.gz"
+    own.parent.mkdir()
+    own.touch()
+    assert files_to_view(Path("results"), **asked, cohort="data") == [own]
+    for kind in ("phantoms", "imported", "respaced"):
+        made = Path("results") / kind / "one/ct.nii.gz"
+        made.parent.mkdir(parents=True)
+        made.touch()
+        assert files_to_view(Path("results"), **asked, cohort="data") == [made]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--patient", "p11"], "PATIENT: one of p1"),
+        ([], "no PATIENT"),
+        (["--patient", "p1", "--what", "msak"], "WHAT: one of mask"),
+        (["--patient", "p1"], "run the workflow first"),
+        (["--patient", "p1", "--results", "nowhere"], "DIR="),
+    ],
+)
+def test_what_cannot_be_shown_is_told_without_a_traceback(
+    tmp_path: Path, arguments: list[str], told: str
+):
+    command = [sys.executable, "-m", "workflow.scripts.view_patient"]
+    command += ["--results", str(results(tmp_path)), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_unknown_way_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="hologram"):
-        open_viewer("hologram", tmp_path)
+        open_viewer("hologram", [tmp_path])

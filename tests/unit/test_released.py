@@ -13,7 +13,9 @@ CARD = {
     "name": "narrow",
     "labels": [{"name": "liver", "values": [1]}],
     "architecture": UNET,
+    "preprocessing": {"spacing_mm": 2, "window_hu": [-200, 250], "in_plane": {"mode": "keep"}},
 }
+OUTSIDE = "../../../../evil"
 
 
 def release(folder, *parts, card=CARD):
@@ -56,6 +58,46 @@ def test_missing_weights_are_named(tmp_path):
 def test_card_that_is_none_is_refused(tmp_path, card):
     with pytest.raises(LiversegError):
         read_released(release(tmp_path, card=card))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"labels": [{"name": OUTSIDE, "values": [1]}]}, r"labels\.0\.name: .*evil.*match"),
+        ({"labels": [{"name": "liver\n", "values": [1]}]}, r"labels\.0\.name"),
+        ({"labels": "liver"}, r"labels: 'liver' is no list"),
+        ({"labels": [{"name": "scene", "values": [1]}]}, r"scene\.glb"),
+        ({"labels": [{"name": "liver"}]}, r"labels\.0: 'values' is a required"),
+        ({"architecture": {"network": OUTSIDE}}, r"models\.narrow\.network"),
+        ({"architecture": {"network": "unet3d", "wdith": 8}}, r"did you mean `width`"),
+        ({"preprocessing": {"spacing_mm": 2}}, r"volumes: 'window_hu' is a required"),
+        ({"preprocessing": CARD["preprocessing"] | {"window_hu": [9, 9]}}, r"volumes\.window_hu"),
+    ],
+)
+@pytest.mark.parametrize("parts", [("",), ("fold-0", "fold-1")])
+def test_a_card_is_held_to_the_schemas_whoever_wrote_it(tmp_path, changed, told, parts):
+    release(tmp_path, *parts)
+    release(tmp_path, parts[-1], card=CARD | changed)
+    with pytest.raises(LiversegError, match=f"model.json(?s:.*){told}"):
+        read_released(tmp_path)
+
+
+def test_a_card_is_read_as_it_stands(tmp_path):
+    assert read_released(release(tmp_path)).architecture == CARD["architecture"]
+
+
+@pytest.mark.parametrize("part", ["", "fold-0"])
+def test_a_model_of_this_runs_own_results_is_refused(tmp_path, monkeypatch, part):
+    monkeypatch.chdir(tmp_path)
+    folder = release(tmp_path / "results/models/narrow", part)
+    for asked in (folder, folder / part, folder.relative_to(tmp_path)):
+        with pytest.raises(LiversegError, match="use another --directory"):
+            read_released(asked)
+
+
+def test_a_missing_folder_is_told_with_where_it_was_looked_for(tmp_path):
+    with pytest.raises(LiversegError, match=r"read from the working directory.*--directory"):
+        read_released(tmp_path / "nowhere")
 
 
 def test_nothing_need_be_trained_on_with_a_released_model():

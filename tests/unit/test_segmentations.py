@@ -7,11 +7,13 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+import yaml
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from tests.dicom_files import write_enhanced
 from workflow.liverseg.dicom_seg import write_dicom_seg
 from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.release import RELEASE
 from workflow.liverseg.segmentations import coded, write_seg_nrrd
 
 SPACING_MM, ORIGIN_LPS = (0.8, 0.9, 2.5), (-20.0, 15.0, 300.0)
@@ -142,6 +144,80 @@ def test_a_dicom_seg_holds_the_mask_on_the_images_of_the_ct(tmp_path: Path):
     assert codes == [("SCT", "10200004"), ("SCT", "108369006")]
     referenced = seg.ReferencedSeriesSequence[0]
     assert referenced.SeriesInstanceUID == image.SeriesInstanceUID
+
+
+def seg_of(folder: Path, sources: list[Path], **changed: object) -> pydicom.Dataset:
+    """The DICOM SEG of liver and tumour on the given images."""
+    liver, affine = grid()
+    regions, path = {"liver": liver, "tumour": liver & False}, folder / "seg.dcm"
+    asked = {"model": "unet", "patient": "p", "weights": ["a" * 64]} | changed
+    write_dicom_seg(path, regions, affine, sources, **asked)
+    return pydicom.dcmread(path)
+
+
+def test_segments_are_tracked_within_a_series_and_not_beyond(tmp_path: Path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one, two = ct_series(tmp_path / "one"), ct_series(tmp_path / "two")
+    first, again, other = (seg_of(tmp_path, sources) for sources in (one, one, two))
+    uids = [[item.TrackingUID for item in seg.SegmentSequence] for seg in (first, again, other)]
+    assert uids[0] == uids[1]
+    assert len({*uids[0], *uids[2]}) == 4
+
+
+def test_a_seg_says_which_release_and_weights_made_it(tmp_path: Path):
+    sources = ct_series(tmp_path)
+    seg = seg_of(tmp_path, sources)
+    assert seg.SoftwareVersions == RELEASE
+    algorithm = seg.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
+    assert algorithm.AlgorithmVersion == RELEASE
+    assert "a" * 64 in algorithm.AlgorithmParameters
+    # Other content never under the same UID.
+    assert seg_of(tmp_path, sources, weights=["b" * 64]).SOPInstanceUID != seg.SOPInstanceUID
+    assert seg_of(tmp_path, sources).SOPInstanceUID == seg.SOPInstanceUID
+
+
+def test_the_release_is_that_of_the_citation():
+    citation = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == RELEASE
+
+
+def test_a_tumour_lies_in_the_liver(tmp_path: Path):
+    liver, tumour = seg_of(tmp_path, ct_series(tmp_path)).SegmentSequence
+    assert "AnatomicRegionSequence" not in liver
+    assert tumour.AnatomicRegionSequence[0].CodeValue == "10200004"
+    mask, affine = grid()
+    write_seg_nrrd(tmp_path / "mask.seg.nrrd", {"tumour": mask}, affine)
+    tags = nrrd.read_header(str(tmp_path / "mask.seg.nrrd"))["Segment0_Tags"]
+    assert tags.endswith("DICOM master list~SCT^10200004^Liver~^^|")
+
+
+def test_a_seg_without_names_bears_no_word_of_person_or_visit(tmp_path: Path):
+    sources = ct_series(tmp_path)
+    words = ("PatientName", "PatientID", "OtherPatientNames", "PatientComments", "StudyID",
+             "StudyDescription", "ReferringPhysicianName", "AccessionNumber", "PatientAddress",
+             "ImageComments", "InstitutionName", "AdditionalPatientHistory")  # fmt: skip
+    for source in sources:
+        image = pydicom.dcmread(source)
+        for name in words:
+            setattr(image, name, "JANE")
+        image.PatientBirthDate = image.StudyDate = "19530417"
+        image.add_new(0x00091001, "LO", "JANE")
+        image.save_as(source)
+    seg = seg_of(tmp_path, sources)
+    assert (seg.PatientName, seg.PatientID) == ("JANE", "JANE")
+    seg = seg_of(tmp_path, sources, named=False)
+    assert (seg.PatientName, seg.PatientID) == ("", "p")
+    assert seg.StudyInstanceUID == pydicom.dcmread(sources[0]).StudyInstanceUID
+    content = (tmp_path / "seg.dcm").read_bytes()
+    assert b"JANE" not in content and b"19530417" not in content
+    np.testing.assert_array_equal(seg_masks(tmp_path / "seg.dcm")["liver"], grid()[0])
+
+
+def test_an_enhanced_ct_gets_a_seg_without_names(tmp_path: Path):
+    source = enhanced_ct(tmp_path, PatientName="JANE")
+    seg = seg_of(tmp_path, [source], named=False)
+    assert (seg.PatientName, seg.PatientID) == ("", "p")
 
 
 def test_itk_reads_a_dicom_seg(tmp_path: Path):

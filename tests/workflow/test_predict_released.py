@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pandas import read_csv
 
 from tests.scripts.test_predict_patient import write_model
 from workflow.liverseg.files import read_table
@@ -52,9 +53,11 @@ def test_every_sound_ct_is_predicted_and_the_page_is_built(place):
             "masked_ct.nii.gz",
             "probability.nii.gz",
             "prediction.json",
+            "mask.seg.nrrd",
         }
         assert (results / "meshes/model" / patient / "mesh.json").exists()
     assert (results / "report/index.html").exists()
+    assert set(read_csv(results / "features.csv")["patient"]) == {"1", "2"}
 
 
 def test_nothing_is_trained_or_cut(place):

@@ -1,5 +1,6 @@
 """The page in a real browser, from disk: nothing asked of a network, viewers that show and move."""
 
+import base64
 import io
 import json
 import re
@@ -312,6 +313,26 @@ def test_a_phone_needs_no_sideways_scrolling(browser: WebDriver, page: Path) -> 
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 380
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_print_shows_every_row_and_nothing_to_click(opened: WebDriver) -> None:
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        for clickable in ("nav", "#filters", ".steps", ".controls", ".scrub input"):
+            found = opened.find_elements(By.CSS_SELECTOR, clickable)
+            assert found and not any(element.is_displayed() for element in found), clickable
+        hidden = opened.execute_script(
+            "const box = document.querySelector('.tall').getBoundingClientRect();"
+            "return [...document.querySelectorAll('#table tbody tr')]"
+            ".filter((row) => row.getBoundingClientRect().bottom > box.bottom + 1).length"
+        )
+        assert hidden == 0
+        assert (pixels(wait(opened, SLICES)).max(axis=2) > 60).mean() > 0.1
+        assert (pixels(wait(opened, SURFACE)).max(axis=2) > 60).mean() > 0.1
+        paper = opened.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+        assert base64.b64decode(paper["data"]).startswith(b"%PDF")
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_a_missing_data_file_is_named(browser: WebDriver, page: Path) -> None:

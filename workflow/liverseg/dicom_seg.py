@@ -1,7 +1,7 @@
 """DICOM SEG: the mask beside its CT in the archive that the CT came from.
 
 By its nature such a file names its patient and study as the CT does: it is for the place where
-the CT lies, not for passing on.
+the CT lies, not for passing on. One without these names says whose it is by UIDs alone.
 """
 
 import hashlib
@@ -27,6 +27,7 @@ from workflow.liverseg.dicom_series import CT_CLASSES, Slice, kind_of, readable,
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import whole
 from workflow.liverseg.findings import Rejection
+from workflow.liverseg.release import RELEASE
 from workflow.liverseg.segmentations import Term, coded, frames_on
 
 EXPECTED_BUT_MAY_BE_EMPTY = (
@@ -40,6 +41,9 @@ EXPECTED_BUT_MAY_BE_EMPTY = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
+# What an image says of itself and of its place; other groups tell of the patient and the visit.
+TECHNICAL_GROUPS = (0x0018, 0x0020, 0x0028, 0x5200)
+TECHNICAL = ("SOPClassUID", "SOPInstanceUID", "Modality", "ImageType")
 Candidate = tuple[list[pydicom.Dataset], list[Slice]]
 
 
@@ -51,39 +55,61 @@ def write_dicom_seg(
     *,
     model: str,
     patient: str,
+    weights: Sequence[str] = (),
+    named: bool = True,
 ) -> None:
     """Write boolean regions (i, j, k) as one DICOM SEG with a segment a region, whole.
 
     `sources` are the files that the CT was imported from, of one series or several: the images
     are those whose pixels fall on the mask's voxels. Segments bear SNOMED CT codes and may
-    overlap. UIDs are a function of the images and the mask. LiversegError if neither the images of
-    a series nor the frames of one enhanced (multi-frame) CT are those of the mask's grid.
+    overlap. `weights` are the SHA-256 digests of the model's files: with the release they say
+    where the mask comes from. Not `named`: the patient is called `patient`, and nothing else of
+    person and visit is taken over from the CT; UIDs still lead to it. UIDs are a function of the
+    images, the mask and its origin. LiversegError if neither the images of a series nor the
+    frames of one enhanced (multi-frame) CT are those of the mask's grid.
     """
     with warnings.catch_warnings():
         # Warnings of the libraries quote the values they doubt: names of patients, in a log.
         warnings.simplefilter("ignore")
         images, frames = matching_images(sources, regions, affine, patient=patient)
-        segmentation = _segmentation(images, frames, tuple(regions), model)
+        if not named:
+            images = [unnamed(image, patient=patient) for image in images]
+        segmentation = _segmentation(images, frames, tuple(regions), model, weights)
     with whole(path) as temporary:
         segmentation.save_as(temporary)
 
 
 def _segmentation(
-    images: list[pydicom.Dataset], frames: np.ndarray, names: tuple[str, ...], model: str
+    images: list[pydicom.Dataset],
+    frames: np.ndarray,
+    names: tuple[str, ...],
+    model: str,
+    weights: Sequence[str],
 ) -> Segmentation:
-    seeds = [images[0].SeriesInstanceUID, model, hashlib.sha256(frames.tobytes()).hexdigest()]
+    series = images[0].SeriesInstanceUID
+    seeds = [series, images[0].get("PatientID") or "", model, RELEASE, *weights]
+    seeds.append(hashlib.sha256(frames.tobytes()).hexdigest())
+    algorithm = highdicom.AlgorithmIdentificationSequence(
+        name=f"liverseg {model}"[:64],
+        version=RELEASE,
+        family=CodedConcept("123110", "DCM", "Artificial Intelligence"),
+        parameters={"weights SHA-256": " ".join(weights)} if weights else None,
+    )
     return Segmentation(
         source_images=images,
         pixel_array=frames,
         segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[_describe(n, name, model) for n, name in enumerate(names, 1)],
+        segment_descriptions=[
+            _describe(number, name, algorithm, tracked=[series, name, model])
+            for number, name in enumerate(names, 1)
+        ],
         series_instance_uid=generate_uid(entropy_srcs=[*seeds, "series"]),
         series_number=9000,
         sop_instance_uid=generate_uid(entropy_srcs=[*seeds, "instance"]),
         instance_number=1,
         manufacturer="liverseg",
         manufacturer_model_name="liverseg",
-        software_versions="1",
+        software_versions=RELEASE,
         device_serial_number="0",
         content_label="LIVERSEG",
         content_description="predicted by a neural network; research use only",
@@ -116,7 +142,7 @@ def matching_images(
         patient=patient,
         expected="one series of CT images, or all frames of one multi-frame CT, on the mask's grid",
         found=f"{len(candidates)} series or multi-frame images, none of which covers it",
-        remedy="leave this patient out of the DICOM SEG export; mask.seg.nrrd holds the same mask",
+        remedy="set `dicom.seg: none`; mask.seg.nrrd holds the same mask",
     )
 
 
@@ -165,6 +191,19 @@ def complete(image: pydicom.Dataset, *, patient: str) -> None:
             setattr(image, name, None)
 
 
+def unnamed(image: pydicom.Dataset, *, patient: str) -> pydicom.Dataset:
+    """What a SEG needs of a CT image, without person and visit: the patient is `patient`."""
+    kept = pydicom.Dataset()
+    kept.file_meta = image.file_meta
+    for element in image:
+        if element.tag.group in TECHNICAL_GROUPS or element.keyword in TECHNICAL:
+            kept.add(element)
+    for name in EXPECTED_BUT_MAY_BE_EMPTY:
+        setattr(kept, name, None)
+    kept.PatientID = patient
+    return kept
+
+
 def plane_of(one: Slice) -> np.ndarray:
     """Matrix (4, 4) of a slice from (column, row, 0, 1) to LPS mm (PS3.3 C.7.6.2.1.1)."""
     plane = np.eye(4)
@@ -174,7 +213,14 @@ def plane_of(one: Slice) -> np.ndarray:
     return plane
 
 
-def _describe(number: int, name: str, model: str) -> SegmentDescription:
+def _describe(
+    number: int,
+    name: str,
+    algorithm: highdicom.AlgorithmIdentificationSequence,
+    *,
+    tracked: Sequence[str],
+) -> SegmentDescription:
+    """One segment; its tracking UID is the same in each SEG of what `tracked` names."""
     segment = coded(name)
     return SegmentDescription(
         segment_number=number,
@@ -182,13 +228,10 @@ def _describe(number: int, name: str, model: str) -> SegmentDescription:
         segmented_property_category=_concept(segment.category),
         segmented_property_type=_concept(segment.kind),
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
-            name=f"liverseg {model}"[:64],
-            version="1",
-            family=CodedConcept("123110", "DCM", "Artificial Intelligence"),
-        ),
-        tracking_uid=generate_uid(entropy_srcs=[name, model]),
+        algorithm_identification=algorithm,
+        tracking_uid=generate_uid(entropy_srcs=[*tracked, "tracking"]),
         tracking_id=name,
+        anatomic_regions=[_concept(segment.place)] if segment.place else None,
         display_color=highdicom.color.CIELabColor.from_rgb(*rgb(region_colour(number - 1))),
     )
 

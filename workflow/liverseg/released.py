@@ -7,10 +7,11 @@ from typing import Any
 
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import read_json
-from workflow.liverseg.settings import merged
+from workflow.liverseg.settings import merged, section_problems
 
 WEIGHTS, CARD, HISTORY = "model.safetensors", "model.json", "history.csv"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+READ_FROM = "(a relative path is read from the working directory, which `--directory` names)"
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,27 @@ class Released:
         }
 
 
-def read_released(folder: Path) -> Released:
-    """Find out what a released folder holds; only the card is opened, so that parsing is quick.
+def read_released(folder: Path, results: Path = Path("results")) -> Released:
+    """Find out what a released folder holds; only the cards are opened, so that parsing is quick.
 
-    LiversegError where weights or card are missing, or the card is none.
+    A card may come from anybody, and its labels become names of files: it is held to the schemas
+    of the configuration. LiversegError where weights or card are missing, the card is none, or
+    the folder is one of this run's own `results`.
     """
+    if folder.resolve().is_relative_to(results.resolve()):
+        raise fault(
+            file=folder,
+            expected="`released_model`: the model of another run",
+            found="a model among the results of this working directory, which it would replace",
+            remedy="use another --directory: one folder a cohort",
+        )
+    parts = _parts(folder)
+    cards = [_read_card(folder / part.lstrip("/") / CARD) for part in parts]
+    return Released(folder, parts, cards[0]["name"], cards[0]["labels"], cards[0]["architecture"])
+
+
+def _parts(folder: Path) -> tuple[str, ...]:
+    """What the model consists of; LiversegError where a part lacks its weights or its card."""
     folds = sorted(
         (path for path in folder.glob("fold-*") if path.is_dir()),
         key=lambda path: (len(path.name), path.name),
@@ -77,13 +94,18 @@ def read_released(folder: Path) -> Released:
         raise fault(
             file=folder,
             expected=f"`released_model`: a folder with {WEIGHTS} and {CARD}, or with fold-0, …",
-            found=f"no {', '.join(missing)}",
+            found=f"no {', '.join(missing)} {READ_FROM}",
             remedy="give the folder of one model, such as results/models/NAME of another run",
         )
-    path = folder / parts[0].lstrip("/") / CARD
+    return parts
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    """A card whose name, labels, network and preprocessing this workflow can use."""
     try:
         card = read_json(path)
-        name, labels, architecture = card["name"], card["labels"], card["architecture"]
+        name, labels, volumes = card["name"], card["labels"], card["preprocessing"]
+        architecture = card["architecture"]
     except (ValueError, KeyError, TypeError) as error:
         raise fault(
             file=path,
@@ -94,7 +116,16 @@ def read_released(folder: Path) -> Released:
         raise fault(
             file=path, found=f"the name {name!r}", remedy="give the model a name without blanks"
         )
-    return Released(folder, parts, name, labels, architecture)
+    sections = {"labels": labels, "models": {name: architecture}, "volumes": volumes}
+    problems = [problem for one in sections for problem in section_problems(one, sections[one])]
+    if problems:
+        raise fault(
+            file=path,
+            expected="a card as this workflow writes it",
+            found="; ".join(problems),
+            remedy="do not use this model; fetch it again from whom it comes",
+        )
+    return card
 
 
 def warm_starts(config: dict[str, Any]) -> dict[str, list[str]]:
@@ -115,7 +146,7 @@ def _warm_start(name: str, config: dict[str, Any]) -> list[str]:
         setting = f"models.{name}.training" if "warm_start" in own else "training"
         raise fault(
             expected=f"`{setting}.warm_start`: the folder of a trained model",
-            found=f"no file {weights} (a relative path is read from the working directory)",
+            found=f"no file {weights} {READ_FROM}",
             remedy="correct the path (of a model of folds take one: FOLDER/fold-0), or set null",
         )
     _check_alike(name, config["models"][name], Path(folder) / CARD)

@@ -45,6 +45,8 @@ METRICS = (
     Metric("volume_error_ml", "Volume error", "ml", 1, "predicted minus reference"),
     Metric("volume_error_percent", "Volume error", "%", 1, "the same, of the reference"),
 )
+MASKS = ("mask.nii.gz", "masked_ct.nii.gz", "probability.nii.gz", "mask.seg.nrrd")
+SURFACES = ("stl", "ply", "obj", "glb")
 LIGHTS = {
     "green": Light("green", "plausible", 2),
     "yellow": Light("amber", "check", 1),
@@ -121,8 +123,11 @@ def table_row(case: Case, region: str, doubts: Sequence[str] = ()) -> dict[str, 
     }
 
 
-def card(case: Case, run: Run) -> dict[str, Any]:
-    """What the page says of one patient under one model, beside the pictures."""
+def card(case: Case, run: Run, *, seg: str = "none") -> dict[str, Any]:
+    """What the page says of one patient under one model, beside the pictures.
+
+    `seg` is the config's `dicom.seg`.
+    """
     scored = case.scores.get("regions", {})
     meshed = case.mesh.get("regions", {})
     confidence = confidence_of(case)
@@ -147,7 +152,27 @@ def card(case: Case, run: Run) -> dict[str, Any]:
         "doubts": doubts_of(case, run),
         "findings": run.inspections.get(case.patient, {}).get("findings", []),
         "cleaning": pretty(case.prediction.get("clean_up", {})),
+        "files": files_of(case, run, seg=seg),
+        "names_patient": seg == "named" and came_as_dicom(case, run),
     }
+
+
+def files_of(case: Case, run: Run, *, seg: str) -> list[tuple[str, str]]:
+    """Name and address, from the page, of each file of a case that other programs open."""
+    masks = [*MASKS, *(["mask.seg.dcm"] if seg != "none" and came_as_dicom(case, run) else [])]
+    regions = case.mesh.get("regions", {})
+    surfaces = [f"{region}.{ending}" for region in regions for ending in SURFACES]
+    scene = ["scene.glb"] if regions else []
+    return [
+        *((name, f"../predictions/{case.key}/{name}") for name in masks),
+        *((name, f"../meshes/{case.key}/{name}") for name in (*surfaces, *scene)),
+    ]
+
+
+def came_as_dicom(case: Case, run: Run) -> bool:
+    """Whether the CT was imported from a DICOM series, as its inspection says."""
+    imported = run.inspections.get(case.patient, {}).get("imported", [])
+    return any("series" in record for record in imported)
 
 
 def emptiness(scores: Record) -> str:

@@ -12,10 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
+from workflow.liverseg import summaries
+
 WIDTH, HEIGHT = 460.0, 290.0
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 46.0
 LINE = 38.0  # height of one line of an interval chart
 FINITE_POINTS_NEEDED = 2
+COLOURS = 6  # of the style sheet
+# Of a line with more points than that not all are drawn: a training of a thousand epochs would
+# fill megabytes with what nobody can tell apart.
+POINTS_DRAWN, POINTS_TOLD = 300, 40
+# Of fewer patients the 95 % interval of a limit of agreement reaches more than 1.3 standard
+# deviations to either side: as good as from the limit to the mean.
+PATIENTS_FOR_LIMITS = 10
 
 
 @dataclass(frozen=True)
@@ -30,12 +39,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a line chart; `style` picks the colour class (0…5) of the style sheet."""
+    """One line of a line chart; `style` counts the lines: six colours, then again dashed."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     style: int = 0
+
+    @property
+    def classes(self) -> str:
+        """Classes of the style sheet that tell this line from the others."""
+        return f"c{self.style % COLOURS}" + (" again" if self.style >= COLOURS else "")
 
 
 @dataclass(frozen=True)
@@ -84,22 +98,32 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def line_chart(series: Sequence[Series], *, x_label: str, y_label: str, title: str) -> Markup:
-    """Draw lines over a common axis; missing values (NaN) leave gaps, lone values become dots."""
+    """Draw lines over a common axis; what lies between missing values (NaN) is joined.
+
+    A dot tells its value when hovered over: each of a short line, evenly chosen ones of a long.
+    """
     values = [v for s in series for v in s.y if math.isfinite(v)]
     steps = [v for s in series for v in s.x]
     if not values:
         return _nothing(title)
     frame, marks = _axes(_range(steps), _range(values), x_label=x_label, y_label=y_label)
     for one in series:
-        place = [(frame.x(x), frame.y(y)) for x, y in zip(one.x, one.y, strict=True)]
-        kept = [p for p, y in zip(place, one.y, strict=True) if math.isfinite(y)]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in kept)
-        marks.append(Markup('<polyline class="line c{}" points="{}"/>').format(one.style, path))
-        for x, y in zip(one.x, one.y, strict=True):
-            if math.isfinite(y):
-                tip = f"{one.name}: {y:.4g} ({x_label} {x:g})"
-                marks.append(_dot(frame, Point(x, y, tip), f"c{one.style} small"))
+        known = [(x, y) for x, y in zip(one.x, one.y, strict=True) if math.isfinite(y)]
+        path = " ".join(
+            f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in _thinned(known, POINTS_DRAWN)
+        )
+        marks.append(Markup('<polyline class="line {}" points="{}"/>').format(one.classes, path))
+        for x, y in _thinned(known, POINTS_TOLD):
+            tip = f"{one.name}: {y:.4g} ({x_label} {x:g})"
+            marks.append(_dot(frame, Point(x, y, tip), f"{one.classes} small"))
     return _figure(marks, title)
+
+
+def _thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """At most so many points, evenly chosen, the first and the last among them."""
+    if len(points) <= most:
+        return list(points)
+    return [points[int(index)] for index in np.linspace(0, len(points) - 1, most).round()]
 
 
 def strip_chart(groups: Mapping[str, Sequence[Point]], *, y_label: str, title: str) -> Markup:
@@ -124,28 +148,40 @@ def strip_chart(groups: Mapping[str, Sequence[Point]], *, y_label: str, title: s
 def bland_altman(points: Sequence[Point], *, unit: str, title: str) -> Markup:
     """Draw differences (`Point.y`) over means (`Point.x`), with bias and limits of agreement.
 
-    Limits are the mean difference ± 1.96 standard deviations (Bland & Altman, Lancet 1986).
+    Figures are those of `agreement`, the 95 % interval of each a band; no limits below
+    PATIENTS_FOR_LIMITS.
     """
     finite = [p for p in points if math.isfinite(p.x) and math.isfinite(p.y)]
     if not finite:
         return _nothing(title)
-    differences = np.array([p.y for p in finite])
-    bias = float(differences.mean())
-    spread = 1.96 * float(differences.std(ddof=1)) if len(finite) > 1 else 0.0
-    lines = {"mean": bias, "+1.96 SD": bias + spread, "−1.96 SD": bias - spread}
+    lines = agreement(finite)
+    ends = [end for line in lines for end in (line.low, line.middle, line.high)]
     frame, marks = _axes(
         _range([p.x for p in finite]),
-        _range([*differences.tolist(), *lines.values(), 0.0]),
+        _range([*(p.y for p in finite), *(end for end in ends if math.isfinite(end)), 0.0]),
         x_label=f"mean of both volumes, {unit}",
         y_label=f"predicted − reference, {unit}",
     )
-    for name, value in lines.items():
-        marks.append(_rule(frame, value, "bias" if name == "mean" else "limit"))
-        if spread or name == "mean":
-            label = f"{name} {value:+.1f}"
-            marks.append(_text(WIDTH - RIGHT - 2, frame.y(value) - 4, label, "note end"))
+    marks += [_band(frame, line) for line in lines if math.isfinite(line.low)]
+    for line in lines:
+        marks.append(_rule(frame, line.middle, "bias" if line is lines[0] else "limit"))
+        label = f"{line.name} {line.middle:+.1f}".replace("-", "−")
+        marks.append(_text(WIDTH - RIGHT - 2, frame.y(line.middle) - 4, label, "note end"))
     marks += [_dot(frame, p, "c0") for p in finite]
     return _figure(marks, title)
+
+
+def agreement(points: Sequence[Point]) -> list[Interval]:
+    """Bias of the differences (`Point.y`) and, of enough points, both limits of agreement."""
+    found = summaries.bland_altman(np.array([p.y for p in points]), np.zeros(len(points)))
+    bias, low, high = (_or_nan(found[key]) for key in ("bias", "bias_low", "bias_high"))
+    half = _or_nan(found["limit_half_interval"])
+    lines = [Interval("mean", bias, low, high, "mean of the differences")]
+    if len(points) >= PATIENTS_FOR_LIMITS:
+        for name, key in (("+1.96 SD", "upper_limit"), ("−1.96 SD", "lower_limit")):
+            limit = _or_nan(found[key])
+            lines.append(Interval(name, limit, limit - half, limit + half, "limit of agreement"))
+    return lines
 
 
 def interval_chart(lines: Sequence[Interval], *, x_label: str, title: str) -> Markup:
@@ -293,6 +329,25 @@ def _circle(x: float, y: float, point: Point, style: str) -> Markup:
         0 if case else -1,
         point.tip,
     )
+
+
+def _band(frame: Frame, line: Interval) -> Markup:
+    """The interval of a horizontal line, over the whole width."""
+    tip = f"{line.tip}, 95 % confidence interval: {line.low:+.1f} to {line.high:+.1f}"
+    top = frame.y(line.high)
+    return Markup(
+        '<rect class="band" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" data-tip="{}"/>'
+    ).format(
+        frame.left,
+        top,
+        WIDTH - RIGHT - frame.left,
+        frame.y(line.low) - top,
+        tip.replace("-", "−"),
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _rule(frame: Frame, value: float, style: str) -> Markup:

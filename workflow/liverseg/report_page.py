@@ -44,7 +44,7 @@ def render(run: Run, settings: Mapping[str, Any]) -> str:
             "regions": regions,
             "main_region": main_region,
             "rows": [table_row(case, main_region, doubts_of(case, run)) for case in run.cases],
-            "cards": [card(case, run) for case in run.cases],
+            "cards": [card(case, run, seg=settings["dicom"]["seg"]) for case in run.cases],
             "models": [model.name for model in run.models] or sorted({c.model for c in run.cases}),
             "summary": [row for name in run.summaries for row in summary_rows(run, name)],
             "score_charts": score_charts(run, regions),
@@ -53,7 +53,7 @@ def render(run: Run, settings: Mapping[str, Any]) -> str:
             "comparison_test": run.comparison.get("test", ""),
             "comparison_charts": comparison_charts(run.comparison),
             "repeats": repeat_rows(run.comparison),
-            "training": [training(model) for model in run.models],
+            "training": trainings(run.models),
             "split_chart": split_chart(run.split),
             "splits": split_lists(run.split),
             "leakage": check_leakage(run.cohort, run.rejected, run.split),
@@ -134,7 +134,7 @@ def score_charts(run: Run, regions: Sequence[str]) -> list[charts.Markup]:
 
 
 def agreement_charts(run: Run, regions: Sequence[str]) -> list[tuple[str, charts.Markup]]:
-    """Bland–Altman plots of volumes, one a model and region that has labelled patients."""
+    """Bland–Altman plots of volumes and their captions, one a model and region with labels."""
     points: dict[str, list[charts.Point]] = {}
     for case in run.cases:
         for region in regions:
@@ -147,32 +147,85 @@ def agreement_charts(run: Run, regions: Sequence[str]) -> list[tuple[str, charts
                 point = charts.Point(mean, difference, tip, case.key)
                 points.setdefault(f"{case.model}, {region}", []).append(point)
     return [
-        (name, charts.bland_altman(found, unit="ml", title=f"Agreement of volumes, {name}"))
+        (
+            f"{name}: {agreement_words(found)}",
+            charts.bland_altman(found, unit="ml", title=f"Agreement of volumes, {name}"),
+        )
         for name, found in points.items()
     ]
 
 
-def training(model: Model) -> dict[str, Any]:
-    """Training curves and the figures of a model's card."""
-    table = model.history
-    epochs = table["epoch"].tolist() if "epoch" in table else list(range(1, len(table) + 1))
+def agreement_words(points: Sequence[charts.Point]) -> str:
+    """Number of patients, bias and limits of agreement, or why there are no limits."""
+    lines = charts.agreement(points)
+    names = ("bias", "upper limit", "lower limit")
+    parts = [f"n = {len(points)}"]
+    for name, line in zip(names, lines, strict=False):
+        interval = ""
+        if math.isfinite(line.low):
+            interval = f" [{show(line.low, 1)}, {show(line.high, 1)}]"
+        parts.append(f"{name} {show(line.middle, 1, 'ml')}{interval}")
+    words = "; ".join(parts)
+    if len(lines) == 1:
+        words += (
+            f". No limits of agreement below {charts.PATIENTS_FOR_LIMITS} patients: each would be "
+            "uncertain by more than 1.3 standard deviations to either side"
+        )
+    return words
+
+
+def training(name: str, parts: Sequence[Model]) -> dict[str, Any]:
+    """Training curves and the figures of a model's cards; `parts` are its folds, or it alone.
+
+    Alone, its losses share a chart, and its Dice scores; of folds each curve has a chart of its
+    own, in which a line is a fold.
+    """
     drawn = []
     for word, label in (("loss", "loss"), ("dice", "Dice")):
-        lines = [
-            charts.Series(str(name).replace("_", " "), epochs, values, style)
-            for style, (name, values) in enumerate(_columns(table, word))
-        ]
-        title = f"{label} of {model.name}"
-        drawn.append({
-            "chart": charts.line_chart(lines, x_label="epoch", y_label=label, title=title),
-            "lines": lines,
-        })  # fmt: skip
-    facts = {
-        key: pretty(model.card[key])
-        for key in ("architecture", "metrics", "device", "threads", "training", "versions")
-        if key in model.card
-    }
-    return {"name": model.name, "charts": drawn, "facts": facts}
+        for title, lines in _curves(parts, word).items():
+            chart = charts.line_chart(
+                lines, x_label="epoch", y_label=label, title=f"{title or label} of {name}"
+            )
+            drawn.append({"title": title, "chart": chart, "lines": lines})
+    return {"name": name, "charts": drawn, "facts": _facts(parts)}
+
+
+def trainings(models: Sequence[Model]) -> list[dict[str, Any]]:
+    """`training` of each model, its folds taken together."""
+    parts: dict[str, list[Model]] = {}
+    for model in models:
+        parts.setdefault(model.name.partition("/")[0], []).append(model)
+    return [training(name, found) for name, found in parts.items()]
+
+
+def _curves(parts: Sequence[Model], word: str) -> dict[str, list[charts.Series]]:
+    """The lines of each chart of `training` by its title; one alone needs none."""
+    found: dict[str, list[charts.Series]] = {}
+    for place, part in enumerate(parts):
+        table = part.history
+        epochs = table["epoch"].tolist() if "epoch" in table else list(range(1, len(table) + 1))
+        for column, (key, values) in enumerate(_columns(table, word)):
+            curve = key.replace("_", " ")
+            if len(parts) == 1:
+                line = charts.Series(curve, epochs, values, column)
+                found.setdefault("", []).append(line)
+            else:
+                line = charts.Series(part.name.rpartition("/")[2], epochs, values, place)
+                found.setdefault(curve, []).append(line)
+    return found
+
+
+def _facts(parts: Sequence[Model]) -> dict[str, str]:
+    """What the cards say, once where all parts say the same."""
+    facts = {}
+    for key in ("architecture", "metrics", "device", "threads", "training", "versions"):
+        texts = {part.name: pretty(part.card[key]) for part in parts if key in part.card}
+        if len(set(texts.values())) == 1:
+            facts[key] = next(iter(texts.values()))
+        elif texts:
+            each = (f"{name.rpartition('/')[2]}: {text}" for name, text in texts.items())
+            facts[key] = "\n".join(each)
+    return facts
 
 
 def split_chart(split: pd.DataFrame) -> charts.Markup:
@@ -268,7 +321,7 @@ def _group(case: Case, region: str, run: Run, regions: Sequence[str]) -> str:
 
 def _columns(table: pd.DataFrame, word: str) -> list[tuple[str, list[float]]]:
     return [
-        (name, pd.to_numeric(table[name], errors="coerce").tolist())
+        (str(name), pd.to_numeric(table[name], errors="coerce").tolist())
         for name in table.columns
         if word in str(name).lower()
     ]

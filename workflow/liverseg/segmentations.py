@@ -25,17 +25,22 @@ class Term:
 
 @dataclass(frozen=True)
 class Segment:
-    """How a region is coded: category and type (DICOM PS3.16, CID 7150 and CID 7151 onwards)."""
+    """How a region is coded: category and type (DICOM PS3.16, CID 7150 and CID 7151 onwards).
+
+    place: the organ that something abnormal lies in (CID 4031); what is an organ itself has none.
+    """
 
     category: Term
     kind: Term
+    place: Term | None = None
 
 
 ANATOMY = Term("91723000", "Anatomical Structure")
 ABNORMAL = Term("49755003", "Morphologically Abnormal Structure")
 LIVER = Segment(ANATOMY, Term("10200004", "Liver"))
-TUMOUR = Segment(ABNORMAL, Term("108369006", "Neoplasm"))
-LESION = Segment(ABNORMAL, Term("52988006", "Lesion"))
+# ASSUME: a tumour or lesion that is told apart in this workflow is one of the liver.
+TUMOUR = Segment(ABNORMAL, Term("108369006", "Neoplasm"), LIVER.kind)
+LESION = Segment(ABNORMAL, Term("52988006", "Lesion"), LIVER.kind)
 OTHER = Segment(Term("85756007", "Tissue"), Term("85756007", "Tissue"))
 SEGMENTS = {"liver": LIVER, "tumour": TUMOUR, "tumor": TUMOUR, "lesion": LESION}
 
@@ -88,7 +93,7 @@ def _slicer_segment(number: int, name: str, mask: np.ndarray) -> dict[str, str]:
             f"SCT^{segment.kind.code}^{segment.kind.meaning}",
             "^^",
             "Anatomic codes - DICOM master list",
-            "^^",
+            f"SCT^{segment.place.code}^{segment.place.meaning}" if segment.place else "^^",
             "^^",
         ]
     )

@@ -89,6 +89,18 @@ def check(config: dict) -> dict:
     return config
 
 
+def section_problems(section: str, value: Any) -> list[str]:
+    """What is wrong with a section (`labels`, `models` …) that came by another way than the config.
+
+    The value stays as it is: no defaults are filled in.
+    """
+    errors = _validator(f"{section}.schema.yaml").iter_errors(copy.deepcopy(value))
+    problems = sorted(_explain(error, section) for error in errors)
+    if section == "labels" and not problems:
+        problems = LabelMap.from_settings(value).problems()
+    return problems or _range_problems({section: value})
+
+
 def with_repeats(config: dict) -> dict:
     """The config with each model under `train` as often as `repeats` says, each with its own seed.
 
@@ -170,6 +182,8 @@ def _range_problems(config: dict) -> list[str]:
     problems = []
     for place in RANGES:
         section, key = place.split(".")
+        if section not in config:
+            continue
         low, high = config[section][key]
         if not (low < high or (low == high and section == "phantoms")):
             problems.append(f"{place}: [{low}, {high}] is no range; write [lower, upper]")
@@ -273,15 +287,18 @@ def _fill_defaults(check_properties: Any) -> Any:
     return check_and_fill
 
 
-def _explain(error: jsonschema.ValidationError) -> str:
-    place = ".".join(str(part) for part in error.absolute_path) or "config"
+def _explain(error: jsonschema.ValidationError, section: str = "") -> str:
+    place = ".".join(str(part) for part in (section, *error.absolute_path) if part != "")
+    place = place or "config"
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = dict(error.schema).get("properties", {})  # type: ignore[arg-type]
         unknown = sorted(set(error.instance) - set(known))
         return "; ".join(f"{place}: unknown key `{key}`{_nearest(key, known)}" for key in unknown)
     if error.validator in {"oneOf", "anyOf"} and error.context:
-        detail = sorted({_explain(inner) for inner in error.context})
+        detail = sorted({_explain(inner, section) for inner in error.context})
         return f"{place}: {error.instance!r} fits none of the choices ({'; '.join(detail)})"
+    if (error.validator, error.validator_value) == ("type", "array"):
+        return f"{place}: {error.instance!r} is no list; write [{error.instance}]"
     description = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
     return f"{place}: {error.message}" + (f" ({description})" if description else "")
 

@@ -108,6 +108,13 @@ def settings(*sections):
     return _settings.canonical(CONFIG, *sections)
 
 
+def some_settings(*sections, **keys):
+    """The same of whole sections, and of one key of others: what else they hold starts no job."""
+    chosen = {name: CONFIG[name] for name in sections}
+    chosen |= {name: {key: CONFIG[name][key]} for name, key in keys.items()}
+    return _settings.canonical(chosen, *chosen)
+
+
 def model_settings(*sections):
     """A param function: the sections, and the wildcard's entry of the catalogue as `model`."""
 
@@ -246,15 +253,23 @@ def every_prediction(pattern):
 def every_segmentation(wildcards):
     """Segmentations for other programs: for 3D Slicer of all, as DICOM SEG where DICOM came in."""
     patients = predicted()
-    sources = {name: PATIENTS[name].image_sources for name in patients}
-    others = (".nrrd", ".nhdr", ".mha", ".mhd", ".raw", ".zraw")
-    dicom = [name for name in patients if sources[name]
-             and not any(path.name.lower().endswith(others) for path in sources[name])]  # fmt: skip
+    segs = [] if CONFIG["dicom"]["seg"] == "none" else dicom_patients(patients)
     nrrd = "results/predictions/{model}/{patient}/mask.seg.nrrd"
     seg = "results/predictions/{model}/{patient}/mask.seg.dcm"
     return [
         *expand(nrrd, model=MODELS, patient=patients),
-        *expand(seg, model=MODELS, patient=dicom),
+        *expand(seg, model=MODELS, patient=segs),
+    ]
+
+
+def dicom_patients(patients):
+    """Those of the patients whose CT came as DICOM."""
+    sources = {name: PATIENTS[name].image_sources for name in patients}
+    others = (".nrrd", ".nhdr", ".mha", ".mhd", ".raw", ".zraw")
+    return [
+        name
+        for name in patients
+        if sources[name] and not any(path.name.lower().endswith(others) for path in sources[name])
     ]
 
 

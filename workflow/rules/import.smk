@@ -47,7 +47,7 @@ rule import_label:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=settings("dicom"),
+        settings=some_settings(dicom="structures"),
         code=code_digest("import_label"),
     script:
         "../scripts/import_label.py"

@@ -58,6 +58,7 @@ rule export_dicom_seg:
     input:
         mask="results/predictions/{model}/{patient}/mask.nii.gz",
         sources=image_sources,
+        weights=model_weights,
     output:
         dicom="results/predictions/{model}/{patient}/mask.seg.dcm",
     log:
@@ -70,7 +71,7 @@ rule export_dicom_seg:
         mem_mb=4000,
         runtime=20,
     params:
-        settings=settings("labels"),
+        settings=some_settings("labels", dicom="seg"),
         code=code_digest("export_dicom_seg"),
     script:
         "../scripts/export_dicom_seg.py"

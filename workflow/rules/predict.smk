@@ -59,7 +59,9 @@ rule predict_patient:
 
 
 rule predict:
-    """Masks, surfaces, pictures, lights and the page: with `released_model` nothing is trained."""
+    """Masks, surfaces, measurements and the page: with `released_model` nothing is trained."""
     input:
         "results/report/index.html",
+        "results/features.csv",
         every_prediction("results/predictions/{model}/{patient}/prediction.json"),
+        every_segmentation,

@@ -3,18 +3,34 @@
 from pathlib import Path
 
 from workflow.liverseg.dicom_seg import write_dicom_seg
+from workflow.liverseg.files import sha256
 from workflow.liverseg.images import read_image
 from workflow.liverseg.labels import LabelMap
 
 
 def main(
-    mask: Path, sources: list[Path], dicom: Path, patient: str, model: str, settings: dict
+    mask: Path,
+    sources: list[Path],
+    weights: list[Path],
+    dicom: Path,
+    patient: str,
+    model: str,
+    settings: dict,
 ) -> None:
     """Write one segment a region; regions that nest overlap."""
     label_map = LabelMap.from_settings(settings["labels"])
     classes = read_image(mask, dtype=None)
     regions = {name: label_map.inside(classes.data, name) for name in label_map.names}
-    write_dicom_seg(dicom, regions, classes.affine, sources, model=model, patient=patient)
+    write_dicom_seg(
+        dicom,
+        regions,
+        classes.affine,
+        sources,
+        model=model,
+        patient=patient,
+        weights=[sha256(path) for path in weights],
+        named=settings["dicom"]["seg"] == "named",
+    )
 
 
 if __name__ == "__main__":
