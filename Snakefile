@@ -39,7 +39,7 @@ rule all:
 
 
 onstart:
-    if other := driver_starts(Path.cwd()):
+    if other := drive(Path.cwd()):
         logger.warning(f"Another run is at work in this folder: {other}.")
     logger.info(space_note([patient.image for patient in COHORT.patients], CONFIG, Path.cwd()))
 
@@ -50,5 +50,5 @@ onsuccess:
 
 
 onerror:
-    driver_ends(Path.cwd())
+    driver_ends(Path.cwd(), NOTES.lost_bundles())
     logger.error(NOTES.closing_words(Path.cwd()))

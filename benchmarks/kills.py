@@ -71,7 +71,7 @@ def start(house: House, *, resume: bool) -> subprocess.Popen:
     log = (house.place / "log.txt").open("a")
     if resume:
         tidy = [sys.executable, "-m", "workflow.liverseg.upkeep", "resume"]
-        tidy += ["--directory", str(house.run), "--", "true"]
+        tidy += ["--directory", str(house.run), "--", "true", *command]
         tidied = subprocess.run(tidy, cwd=ROOT, stdout=log, stderr=log)
         if tidied.returncode:
             raise RuntimeError(f"resume refused: see {log.name}")

@@ -11,9 +11,9 @@ from tests.workflow.houses import ROOT, House, Run
 
 
 def resume(house: House) -> Run:
-    """Go on as `make resume` does."""
+    """Go on as `make resume` does: with the options of the run before."""
     call = [sys.executable, "-m", "workflow.liverseg.upkeep", "resume"]
-    call += ["--directory", str(house.run), "--", *house.command()]
+    call += ["--directory", str(house.run)]
     done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
     return Run(done.returncode, done.stdout + done.stderr)
 

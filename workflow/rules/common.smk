@@ -39,6 +39,14 @@ def checked_config():
 CONFIG = checked_config()
 
 
+def drive(directory):
+    """Write down that this process drives the run; say which other one does, too."""
+    try:
+        return driver_starts(directory)
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def released_here():
     """The released model that takes the place of training, or None."""
     folder = CONFIG["released_model"]
