@@ -10,11 +10,13 @@ configfile: workflow.source_path("config/config.yaml")
 report: "workflow/report/workflow.rst"
 
 
-# Looked at with `--sdm apptainer` only (profiles/slurm-apptainer); liverseg.def says how to build it.
-container: "liverseg.sif"
-
-
 include: "workflow/rules/common.smk"
+
+
+# Looked at with `--sdm apptainer` only (profiles/slurm-apptainer); liverseg.def says how to build it.
+container: container_image()
+
+
 include: "workflow/rules/import.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/prepare.smk"

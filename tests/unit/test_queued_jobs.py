@@ -49,7 +49,7 @@ def test_a_job_in_the_queue_keeps_a_second_driver_out(tmp_path: Path, squeue: Pa
 
 def test_nobody_is_asked_where_no_job_went_to_a_scheduler(tmp_path: Path, squeue: Path) -> None:
     answering(squeue, "exit 1")
-    mark(tmp_path, a=None)
+    mark(tmp_path, a=None, b="pod-7")
     assert queued_jobs(tmp_path) == []
 
 

@@ -30,8 +30,9 @@ def _handed_over(markers: Path) -> set[str]:
             job = json.loads(path.read_text())["external_jobid"]
         except (OSError, ValueError, KeyError, TypeError):  # a folder, or cut short
             continue
-        if job is not None:
-            numbers.add(str(job).partition("_")[0])  # 12_3 is the third of array 12
+        number = str(job).partition("_")[0]  # 12_3 is the third of array 12
+        if number.isdigit():  # else another executor's, or none
+            numbers.add(number)
     return numbers
 
 

@@ -114,8 +114,8 @@ def _has_own_error(log: Path) -> bool:
 
 def _told_lost(lost: list[Failure]) -> Iterator[str]:
     yield (
-        f"{len(lost)} job(s) were lost with the bundle that they were sent in, since another of its "
-        "jobs failed or the whole was ended (memory, time: see .snakemake/slurm_logs):"
+        f"{len(lost)} job(s) were lost with the bundle that they were sent in, since another of "
+        "its jobs failed or the whole was ended (memory, time: see .snakemake/slurm_logs):"
     )
     for rule in sorted({failure.rule for failure in lost}):
         yield f"  {rule} of " + ", ".join(each.of for each in lost if each.rule == rule)

@@ -1,4 +1,5 @@
 # In: the configuration. Out: checked settings, the patients, and what the rules ask about them.
+import os
 import posixpath
 import re
 import sys
@@ -13,6 +14,7 @@ from snakemake.logging import logger
 
 from workflow.liverseg import settings as _settings
 from workflow.liverseg.code_digest import DigestMemory, code_digest as _code_digest
+from workflow.liverseg.containers import files_of, folders_to_bind
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.jobs import prepare_jobs
 from workflow.liverseg.labels import LabelMap
@@ -95,6 +97,26 @@ GPUS = gpus_here()
 DIGESTS = DigestMemory(Path(".snakemake/liverseg/code_digests.json"))
 NOTES = RunNotes()
 logger.addFilter(NOTES)
+
+
+def container_image():
+    """The container's file, beside the Snakefile; what its jobs must see is bound into it.
+
+    Where no container is used the name alone: Snakemake refuses a path with spaces even then.
+    """
+    methods = {method.name for method in workflow.deployment_settings.deployment_method}
+    if "APPTAINER" not in methods:
+        return "liverseg.sif"
+    files = [path for patient in COHORT.patients for path in files_of(patient)]
+    files += [Path(path) for paths in WARM_STARTS.values() for path in paths]
+    files += map(Path, RELEASED.files().values()) if RELEASED else []
+    try:
+        own = os.environ.get("APPTAINER_BIND", "")
+        bound = filter(None, [own, folders_to_bind(ROOT, files)])
+        os.environ["APPTAINER_BIND"] = ",".join(bound)
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
+    return str(ROOT / "liverseg.sif")
 
 
 def one_of(names):
