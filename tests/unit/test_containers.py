@@ -1,10 +1,11 @@
 """What a container sees of the machine."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from workflow.liverseg.containers import MOST_FOLDERS, folders_to_bind
+from workflow.liverseg.containers import MOST_FOLDERS, bind, folders_to_bind
 from workflow.liverseg.errors import LiversegError
 
 
@@ -17,6 +18,12 @@ def test_the_workflow_and_the_patients_folders_are_bound(tmp_path: Path) -> None
     files = [link, tmp_path / "cts/label.nii.gz"]
     bound = folders_to_bind(tmp_path / "root", files)
     assert bound == ",".join(str(tmp_path / name) for name in ("archive", "cts", "root"))
+
+
+def test_what_the_user_binds_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPTAINER_BIND", "/scratch")
+    bind("/data,/liverseg")
+    assert os.environ["APPTAINER_BIND"] == "/scratch,/data,/liverseg"
 
 
 def test_of_very_many_folders_those_above_are_bound() -> None:

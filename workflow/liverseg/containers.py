@@ -1,5 +1,6 @@
 """What a container must see of the machine besides the folder that it works in."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -36,6 +37,12 @@ def folders_to_bind(root: Path, files: Iterable[Path]) -> str:
                 remedy="rename it, or run without a container",
             )
     return ",".join(sorted(map(str, folders)))
+
+
+def bind(folders: str) -> None:
+    """Let Apptainer, started by this process or below it, bind folders besides the user's own."""
+    bound = filter(None, [os.environ.get("APPTAINER_BIND", ""), folders])
+    os.environ["APPTAINER_BIND"] = ",".join(bound)
 
 
 def _outermost(folders: set[Path]) -> set[Path]:

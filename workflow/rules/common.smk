@@ -1,5 +1,4 @@
 # In: the configuration. Out: checked settings, the patients, and what the rules ask about them.
-import os
 import posixpath
 import re
 import sys
@@ -14,7 +13,7 @@ from snakemake.logging import logger
 
 from workflow.liverseg import settings as _settings
 from workflow.liverseg.code_digest import DigestMemory, code_digest as _code_digest
-from workflow.liverseg.containers import files_of, folders_to_bind
+from workflow.liverseg.containers import bind, files_of, folders_to_bind
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.jobs import prepare_jobs
 from workflow.liverseg.labels import LabelMap
@@ -111,9 +110,7 @@ def container_image():
     files += [Path(path) for paths in WARM_STARTS.values() for path in paths]
     files += map(Path, RELEASED.files().values()) if RELEASED else []
     try:
-        own = os.environ.get("APPTAINER_BIND", "")
-        bound = filter(None, [own, folders_to_bind(ROOT, files)])
-        os.environ["APPTAINER_BIND"] = ",".join(bound)
+        bind(folders_to_bind(ROOT, files))
     except LiversegError as error:
         raise WorkflowError(str(error)) from None
     return str(ROOT / "liverseg.sif")
