@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# A run outside the checkout: make resume DIR=/data/my-run ARGS="--config patients=/data/my-cts"
+# A run outside the checkout: make verify DIR=/data/my-run, make resume DIR=/data/my-run
 DIR ?= .
 ARGS ?=
 STAMP := $(VENV)/.locked
@@ -32,8 +32,9 @@ demo: install  ## From nothing to the report on a synthetic cohort
 	@echo "Open results/report/index.html   the page: patients, scores, pictures, surfaces"
 	@echo "     results/report.html         Snakemake's own report of the run"
 
-resume: install  ## Go on after a crash: unlock, tidy up, do what is left
-	$(BIN)/python -m workflow.liverseg.upkeep resume --directory "$(DIR)" -- "$(CURDIR)/$(BIN)/snakemake" $(RUN)
+resume: install  ## Go on after a crash: unlock, tidy up, do what is left, as the run was called
+	$(BIN)/python -m workflow.liverseg.upkeep resume --directory "$(DIR)" \
+	  $(if $(ARGS),-- "$(CURDIR)/$(BIN)/snakemake" $(RUN))
 
 verify: install  ## Find outputs changed by hand, and CTs and labels replaced since the run
 	$(THERE) workflow.liverseg.verification

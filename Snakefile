@@ -10,11 +10,13 @@ configfile: workflow.source_path("config/config.yaml")
 report: "workflow/report/workflow.rst"
 
 
-# Looked at with `--sdm apptainer` only (profiles/slurm-apptainer); liverseg.def says how to build it.
-container: "liverseg.sif"
-
-
 include: "workflow/rules/common.smk"
+
+
+# Looked at with `--sdm apptainer` only (profiles/slurm-apptainer); liverseg.def says how to build it.
+container: container_image()
+
+
 include: "workflow/rules/import.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/prepare.smk"
@@ -39,7 +41,7 @@ rule all:
 
 
 onstart:
-    if other := driver_starts(Path.cwd()):
+    if other := drive(Path.cwd()):
         logger.warning(f"Another run is at work in this folder: {other}.")
     note_command(sys.argv, Path.cwd(), ROOT)
     logger.info(space_note(COHORT.patients, CONFIG, Path.cwd()))
@@ -51,5 +53,5 @@ onsuccess:
 
 
 onerror:
-    driver_ends(Path.cwd())
+    driver_ends(Path.cwd(), NOTES.lost_bundles())
     logger.error(NOTES.closing_words(Path.cwd()))

@@ -7,8 +7,12 @@ group gets SIGKILL; `resume` (as `make resume`) follows at once, until the run i
 """
 
 import argparse
+import csv
+import hashlib
+import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -24,16 +28,37 @@ from tests.workflow.houses import House  # noqa: E402
 from workflow.liverseg.files import sha256  # noqa: E402
 
 TARGETS = ("driver", "job", "group")
-# Logs and times differ from run to run; the page and its like show them.
-TIMED = ("logs/", "benchmarks/", ".resume/", "report/index.html", "provenance/", "ro-crate")
+# Logs and times differ from run to run; the page, and the table of digests, hold some.
+TIMED = ("logs/", "benchmarks/", ".resume/", "ro-crate-metadata.json")
+PAGE, TABLE = "report/index.html", "provenance/digests.tsv"
+TIMES_OF_PAGE = re.compile(r"<h3>Time and memory</h3>.*?</table>", re.S)
 
 
 def digests(house: House) -> dict[str, str]:
-    """Every output that holds no time of day, with its digest."""
+    """Every output with the digest of all in it but the times that it took."""
     results = house.run / "results"
     files = (path for path in results.rglob("*") if path.is_file())
     named = ((str(path.relative_to(results)), path) for path in files)
-    return {name: sha256(path) for name, path in named if not name.startswith(TIMED)}
+    return {name: timeless(name, path) for name, path in named if not name.startswith(TIMED)}
+
+
+def timeless(name: str, path: Path) -> str:
+    """Digest of an output without the times that it shows."""
+    if name == PAGE:
+        page, tables = TIMES_OF_PAGE.subn("", path.read_text(encoding="utf-8"))
+        if tables != 1:
+            raise RuntimeError("the page's table of times is not found")
+        return hashlib.sha256(page.encode()).hexdigest()
+    if name == TABLE:
+        with path.open(encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+        kept = [
+            {key: value for key, value in row.items() if key not in {"started", "ended"}}
+            for row in rows
+            if row["output"] != f"results/{PAGE}"
+        ]
+        return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
+    return sha256(path)
 
 
 def jobs_of(driver: int) -> Iterator[int]:
@@ -71,7 +96,7 @@ def start(house: House, *, resume: bool) -> subprocess.Popen:
     log = (house.place / "log.txt").open("a")
     if resume:
         tidy = [sys.executable, "-m", "workflow.liverseg.upkeep", "resume"]
-        tidy += ["--directory", str(house.run), "--", "true"]
+        tidy += ["--directory", str(house.run), "--", "true", *command]
         tidied = subprocess.run(tidy, cwd=ROOT, stdout=log, stderr=log)
         if tidied.returncode:
             raise RuntimeError(f"resume refused: see {log.name}")

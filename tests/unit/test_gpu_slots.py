@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.liverseg import machine
+from workflow.liverseg import gpu_slots, machine
 from workflow.liverseg.gpu_slots import own_gpus
 from workflow.liverseg.machine import gpu_names_here, gpus_here
 
@@ -44,15 +44,38 @@ def test_a_third_waits_until_a_device_is_free(tmp_path: Path) -> None:
     assert got == [("3",)]
 
 
-@pytest.mark.parametrize(("count", "job"), [(0, None), (1, "17")])
-def test_nothing_is_done_without_need_or_under_slurm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, job: str | None
-) -> None:
-    if job:
-        monkeypatch.setenv("SLURM_JOB_ID", job)
-    with own_gpus(count, folder=tmp_path) as mine:
+def test_nothing_is_done_without_need(tmp_path: Path) -> None:
+    with own_gpus(0, folder=tmp_path) as mine:
         assert mine == ()
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,GPU-b"
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A temporary folder of the machine's own, where the locks are."""
+    monkeypatch.setattr(gpu_slots.tempfile, "gettempdir", lambda: str(tmp_path))
+
+
+def test_trainings_side_by_side_in_one_allocation_of_slurm_get_different_devices(
+    temporary: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")  # salloc, and Snakemake within it
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with own_gpus(1) as first:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "0,1"
+        with own_gpus(1) as second:
+            assert (first, second) == (("0",), ("1",))
+
+
+def test_a_job_with_a_device_of_its_own_from_slurm_keeps_it(
+    temporary: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # each job's own: they count from 0
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    with own_gpus(1) as first:
+        monkeypatch.setenv("SLURM_JOB_ID", "18")
+        with own_gpus(1) as second:
+            assert first == second == ("0",)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """What a job gets, where its words go, and that it dies with its driver."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.jobs import DRIVER, run_job
+from workflow.liverseg.run_notes import _last_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -155,3 +158,69 @@ def test_a_job_whose_driver_is_gone_does_not_begin() -> None:
         capture_output=True,
     )
     assert (done.returncode, done.stdout) == (1, b"")
+
+
+JOB = """
+import os, sys
+from types import SimpleNamespace
+from workflow.liverseg.jobs import run_job
+
+class Names(dict):
+    def __iter__(self):
+        return iter(self.values())
+
+def main():
+    raise RuntimeError("broken")
+
+os.chdir(sys.argv[1])
+run_job(SimpleNamespace(
+    input=Names(), output=Names(table="results/t.tsv"), wildcards=Names(), params=Names(),
+    resources=Names(), threads=1, log=["results/logs/a.log"], rule="r",
+), main)
+"""
+
+
+def run_on(disk: Path) -> subprocess.CompletedProcess:
+    """Run a job that fails, in a process of its own, in a folder of `disk`."""
+    call = [sys.executable, "-c", JOB, str(disk)]
+    return subprocess.run(call, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_log_that_takes_no_more_is_told_to_the_user_with_the_fault(tmp_path: Path) -> None:
+    (tmp_path / "results/logs").mkdir(parents=True)
+    (tmp_path / "results/logs/a.log").symlink_to("/dev/full")
+    done = run_on(tmp_path)
+    assert done.returncode == 1
+    assert "found: no space left, or a quota used up: results/logs: " in done.stderr
+    assert "remedy: make room" in done.stderr
+    assert "RuntimeError: broken" in done.stderr
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk on which a file can be created and nothing written."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here: it needs root and the right to mount")
+    try:
+        with contextlib.suppress(OSError), (disk / "all").open("wb", buffering=0) as stream:
+            while stream.write(b"x" * 4096):
+                pass
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_named_where_neither_lease_nor_log_can_be_written(full_disk: Path) -> None:
+    done = run_on(full_disk)
+    assert done.returncode == 1
+    assert "results/logs: 0 of 0 MB free" in done.stderr
+    assert ".snakemake/liverseg/leases: 0 of 0 MB free" in done.stderr
+    assert "remedy: make room" in done.stderr
+    assert list((full_disk / ".snakemake/liverseg/leases").iterdir()) == []
+    assert _last_lines(full_disk / "results/logs/a.log") == [
+        "(empty: its disk is full, 0 of 0 MB free)"
+    ]

@@ -1,5 +1,7 @@
 """Never two writers of one output, and no lease that outlives its holder."""
 
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -68,6 +70,55 @@ def test_a_lost_machine_is_followed_once_its_touches_end(
     begun = time.monotonic()
     with lease(["a"], folder=tmp_path, stale_seconds=0.5, patience_seconds=0.1):
         assert 0.4 < time.monotonic() - begun < 3
+
+
+def test_a_living_job_is_seen_though_the_clocks_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = hold(tmp_path)
+    on_another_machine(monkeypatch)
+    now = time.time()
+    monkeypatch.setattr(leases.time, "time", lambda: now + 200)
+    assert [holder.pid for holder in living_elsewhere(tmp_path)] == [job.pid]
+    job.kill()
+    job.wait()
+    (lease_file,) = tmp_path.glob("*.json")
+    os.utime(lease_file, (now - 100, now - 100))
+    assert living_elsewhere(tmp_path) == []
+
+
+def test_a_drive_without_hard_links_serves_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(leases.os, "link", refuse)
+    with lease(["a"], folder=tmp_path):
+        second = lease(["a"], folder=tmp_path, stale_seconds=0.2, patience_seconds=0)
+        on_another_machine(monkeypatch)
+        (path,) = tmp_path.glob("*.json")
+        beating = threading.Timer(0.1, os.utime, (path,))
+        beating.start()
+        with pytest.raises(LiversegError), second:
+            pass
+        beating.join()
+        monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_that_is_still_being_written_is_not_taken_over(tmp_path: Path) -> None:
+    with lease(["a"], folder=tmp_path):
+        (path,) = tmp_path.glob("*.json")
+        whole = path.read_text()
+    path.touch()  # as a drive without hard links shows it for a moment
+    writing = threading.Timer(0.2, path.write_text, (whole,))
+    writing.start()
+    second = lease(["a"], folder=tmp_path, stale_seconds=1, patience_seconds=0.1)
+    with pytest.raises(LiversegError, match="is writing it"), second:
+        pass
+    assert path.read_text() == whole
+    writing.join()
 
 
 def test_a_job_that_slurm_requeued_follows_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ class Event(Enum):
     JOB_INFO = 1
     JOB_ERROR = 2
     JOB_FINISHED = 3
+    GROUP_ERROR = 4
 
 
 def changed(before: str, now: str) -> str:
@@ -108,6 +109,29 @@ def test_the_failed_are_listed_with_the_end_of_their_log_unless_a_retry_went_wel
     assert "line 2" not in words
     assert "cut_chunks of p2" in words
     assert "train_model" not in words
+
+
+def test_what_was_lost_with_its_bundle_is_told_apart_from_what_failed(tmp_path: Path) -> None:
+    logs = {name: f"results/logs/export_mesh/unet/{name}.log" for name in ("p1", "p2", "p3")}
+    for name, text in (
+        ("p1", "Traceback (most recent call last):\nValueError: x"),
+        ("p2", "done"),
+    ):
+        (tmp_path / logs[name]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / logs[name]).write_text(text)
+    notes = RunNotes()
+    members = [{"jobid": number} for number in range(3)]
+    notes.filter(record(Event.GROUP_ERROR, groupid="shown", job_error_info=members))
+    for number, log in enumerate(logs.values()):
+        notes.filter(record(Event.JOB_ERROR, rule_name="export_mesh", jobid=number, log=[log]))
+    notes.filter(record(Event.JOB_ERROR, rule_name="train_model", jobid=9, log=["l/x.log"]))
+    words = notes.closing_words(tmp_path)
+    assert words.startswith("2 job(s) failed")
+    assert "  export_mesh of unet/p1\n    log: " in words
+    assert "2 job(s) were lost with the bundle" in words
+    assert "  export_mesh of unet/p2, unet/p3\n" in words
+    assert "the same command with --group-components shown=1" in words
+    assert notes.lost_bundles() == ["shown"]
 
 
 def test_a_locked_folder_is_told_how_to_go_on() -> None:

@@ -36,7 +36,41 @@ def test_resume_unlocks_tidies_and_runs_what_is_left(
     assert upkeep.resume(command, tmp_path) == 0
     assert list((tmp_path / ".snakemake/locks").iterdir()) == []
     assert [path.name for path in (tmp_path / "results/volumes").iterdir()] == ["p2.npz"]
-    assert "['--rerun-incomplete']" in capfd.readouterr().out
+    assert "\n['--rerun-incomplete']" in capfd.readouterr().out
+
+
+def test_resume_without_a_call_makes_the_last_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    crashed(tmp_path)
+    (tmp_path / "snakemake.py").write_text("import sys; print('called with', sys.argv[1:])")
+    call = ["--cores", "3", "--config", "patients=/data/lits"]
+    monkeypatch.setattr(sys, "argv", ["snakemake", *call])
+    driver_starts(tmp_path)
+    driver_ends(tmp_path)
+    assert upkeep.main(["resume", "--directory", str(tmp_path)]) == 0
+    assert f"called with {[*call, '--rerun-incomplete']}" in capfd.readouterr().out
+
+
+def test_resume_without_a_call_refuses_where_no_run_is_recorded(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    crashed(tmp_path)
+    assert upkeep.main(["resume", "--directory", str(tmp_path)]) == 1
+    assert "found: no run is recorded in this folder" in capfd.readouterr().err
+    assert list((tmp_path / ".snakemake/locks").iterdir()) == []
+
+
+def test_resume_with_other_settings_than_the_runs_touches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["snakemake", "--config", "patients=/data/lits"])
+    driver_starts(tmp_path)
+    driver_ends(tmp_path)
+    with pytest.raises(LiversegError, match=r"expected: .* --config patients=/data/lits"):
+        upkeep.resume(["true", "--cores", "8"], tmp_path)
+    assert any((tmp_path / ".snakemake/locks").iterdir())
 
 
 def test_resume_refuses_beside_a_living_run(tmp_path: Path) -> None:

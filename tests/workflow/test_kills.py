@@ -1,6 +1,11 @@
 """A run that is killed again and again ends, resumed, in the same bytes."""
 
-from benchmarks.kills import TARGETS, measure
+import os
+import signal
+import time
+
+from benchmarks.kills import TARGETS, digests, jobs_of, measure, start
+from tests.workflow.houses import House
 
 
 def test_ten_kills_change_no_output() -> None:
@@ -8,3 +13,19 @@ def test_ten_kills_change_no_output() -> None:
     assert sum(counts[target] for target in TARGETS) == 10
     assert counts["outputs"] > 50
     assert counts["different"] == 0
+
+
+def test_plain_snakemake_goes_on_after_a_killed_job(house: House) -> None:
+    wanted = digests(house)
+    lost = house.run / "results/predictions/tiny/c1/mask.seg.nrrd"
+    lost.unlink()
+    driver = start(house, resume=False)
+    while not (jobs := list(jobs_of(driver.pid))):
+        assert driver.poll() is None
+        time.sleep(0.05)
+    os.kill(jobs[0], signal.SIGKILL)
+    assert driver.wait() != 0
+    assert not lost.exists()
+    again = house.snakemake()
+    assert again.returncode == 0, again.text
+    assert digests(house) == wanted

@@ -38,17 +38,19 @@ def whole(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     except Exception as error:
         temporary.unlink(missing_ok=True)
-        if _is_disk_full(error):
-            raise _disk_full(path) from error
+        if is_disk_full(error):
+            raise disk_full(path) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
+NEXT_TO_NOTHING = 64e3  # bytes
 NUMPY_CUT_SHORT = re.compile(r"\d+ requested and \d+ written")
 
 
-def _is_disk_full(error: BaseException | None) -> bool:
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is for want of room on a disk."""
     # Libraries in C or Rust often hand on the words alone.
     while error is not None:
         if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
@@ -61,15 +63,32 @@ def _is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def _disk_full(path: Path) -> LiversegError:
-    usage = shutil.disk_usage(path.parent)
+def disk_full(path: Path) -> LiversegError:
+    """What to say when there was no room to write `path`."""
     return fault(
         file=path,
         expected="space on the disk to write it",
-        found=f"no space left, or a quota used up ({usage.free / 1e6:.0f} of "
-        f"{usage.total / 1e6:.0f} MB free, the unfinished file removed)",
+        found=f"no space left, or a quota used up ({room_at(path)}, the unfinished file removed)",
         remedy="make room, or run in another place with --directory, then start again",
     )
+
+
+def room_at(path: Path) -> str:
+    """How much room there is on the disk where `path` stands or is to stand, in words."""
+    usage = shutil.disk_usage(_standing(path))
+    return f"{usage.free / 1e6:.0f} of {usage.total / 1e6:.0f} MB free"
+
+
+def has_no_room(path: Path) -> bool:
+    """Whether the disk where `path` is to stand can take next to nothing: bytes, or file names."""
+    state = os.statvfs(_standing(path))
+    no_names = state.f_files > 0 and state.f_favail == 0
+    return no_names or state.f_bavail * state.f_frsize < NEXT_TO_NOTHING
+
+
+def _standing(path: Path) -> Path:
+    path = path.absolute()
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def _sync(path: Path) -> None:

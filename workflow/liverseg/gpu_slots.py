@@ -17,10 +17,11 @@ def own_gpus(count: int, *, folder: Path | None = None) -> Iterator[tuple[str, .
 
     Snakemake's `gpu` resource bounds how many jobs run at once and says nothing about which
     device each gets. A slot is a file lock, which the kernel frees however its holder dies; one
-    waits while too few are free. Under Slurm, and without GPUs, nothing is done.
+    waits while too few are free. Without GPUs nothing is done. A job that Slurm started with a
+    GPU of its own finds it free, whatever others hold.
     """
     names = gpu_names_here()
-    if count < 1 or not names or "SLURM_JOB_ID" in os.environ:
+    if count < 1 or not names:
         yield ()
         return
     count = min(count, len(names))
@@ -40,8 +41,12 @@ def own_gpus(count: int, *, folder: Path | None = None) -> Iterator[tuple[str, .
 
 
 def _folder() -> Path:
-    # One for all runs of a user: two runs in two folders share the machine's GPUs.
-    user = os.getuid() if hasattr(os, "getuid") else "user"
+    # One for all runs of a user: two runs in two folders share the machine's GPUs. What Slurm
+    # has set aside belongs to one of its jobs, and each of them may count its GPUs from 0.
+    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    slurm_job = os.environ.get("SLURM_JOB_ID", "")
+    if slurm_job and "CUDA_VISIBLE_DEVICES" in os.environ:
+        user += f"-slurm-{slurm_job}"
     return Path(tempfile.gettempdir()) / f"liverseg-gpus-{user}"
 
 

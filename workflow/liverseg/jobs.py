@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from workflow.liverseg.errors import NOT_NAMED, is_users_own
+from workflow.liverseg.errors import NOT_NAMED, LiversegError, fault, is_users_own
+from workflow.liverseg.files import has_no_room, is_disk_full, room_at
 from workflow.liverseg.gpu_slots import own_gpus
 from workflow.liverseg.job_notes import note_job
-from workflow.liverseg.leases import lease
+from workflow.liverseg.leases import LEASES, lease
 
 DRIVER = "LIVERSEG_DRIVER"  # pid of the Snakemake process that started this job
 
@@ -41,21 +42,48 @@ def run_job(snakemake: Any, main: Callable[..., None]) -> None:
     """
     die_with_driver()
     log = Path(snakemake.log[0])
-    log.parent.mkdir(parents=True, exist_ok=True)
     started = time.time()
-    with _logging_to(log):
-        try:
-            gpus = int(snakemake.resources.get("gpu", 0) or 0)
-            with lease(list(snakemake.output)), own_gpus(gpus):
-                main(**_arguments(snakemake, main))
-                _note(snakemake, started)
-        except Exception as error:
-            print(_without_names(error, _all_inputs(snakemake.input)), file=sys.stderr, end="")
-            # Snakemake shows the log of a failed job; a second traceback would bury it.
-            raise SystemExit(1) from error
-        except BaseException:
-            traceback.print_exc()
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with _logging_to(log):
+            _work(snakemake, main, started)
+    except OSError as error:
+        if not is_disk_full(error):
             raise
+        # The log has no room for it either: the user must see it elsewhere.
+        print(_without_names(error, _all_inputs(snakemake.input)), file=sys.stderr, end="")
+        print(_no_room(snakemake), file=sys.stderr)
+        raise SystemExit(1) from error
+
+
+def _work(snakemake: Any, main: Callable[..., None], started: float) -> None:
+    try:
+        gpus = int(snakemake.resources.get("gpu", 0) or 0)
+        with lease(list(snakemake.output)), own_gpus(gpus):
+            main(**_arguments(snakemake, main))
+            _note(snakemake, started)
+    except Exception as error:
+        print(_without_names(error, _all_inputs(snakemake.input)), file=sys.stderr, end="")
+        if is_disk_full(error) and not isinstance(error, LiversegError):
+            print(_no_room(snakemake), file=sys.stderr)
+        # Snakemake shows the log of a failed job; a second traceback would bury it.
+        raise SystemExit(1) from error
+    except BaseException:
+        traceback.print_exc()
+        raise
+
+
+def _no_room(snakemake: Any) -> LiversegError:
+    """What to say when a job finds a disk full outside the writing of an output."""
+    files = [snakemake.log[0], *snakemake.output, str(LEASES / "lease")]
+    places = dict.fromkeys(Path(file).parent for file in files)
+    full = [place for place in places if has_no_room(place)]
+    return fault(
+        expected="space on the disk for the job's log, lease and outputs",
+        found="no space left, or a quota used up: "
+        + "; ".join(f"{place}: {room_at(place)}" for place in full or places),
+        remedy="make room, or run in another place with --directory, then start again",
+    )
 
 
 def _note(snakemake: Any, started: float) -> None:
@@ -135,8 +163,10 @@ def _logging_to(log: Path) -> Iterator[None]:
             yield
         finally:
             _kept_stderr.pop()
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for words in (sys.stdout, sys.stderr):
+                # Of a full disk it is told once the user can read it.
+                with contextlib.suppress(OSError):
+                    words.flush()
             for descriptor, original in enumerate(kept, start=1):
                 os.dup2(original, descriptor)
                 os.close(original)

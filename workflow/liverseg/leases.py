@@ -1,6 +1,7 @@
 """One writer per output: a lease that a job holds while it writes, also across machines."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -14,8 +15,11 @@ from pathlib import Path
 
 from workflow.liverseg.errors import fault
 
+# exFAT, and many drives shared by SMB, know no hard links.
+WITHOUT_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 LEASES = Path(".snakemake/liverseg/leases")
 BEAT_SECONDS = 10.0
+WRITING_SECONDS = 5.0  # what a lease without a holder's name gets to become whole
 STALE_SECONDS = 90.0  # several missed beats: the holder's machine is gone
 PATIENCE_SECONDS = 180.0
 
@@ -88,17 +92,17 @@ def lease(
 def living_elsewhere(
     folder: Path = LEASES, *, within_seconds: float = STALE_SECONDS
 ) -> list[Holder]:
-    """Holders on other machines whose lease was touched lately."""
-    found = []
-    for path in folder.glob("*.json"):
-        holder, touched = _read(path)
-        if (
-            holder
-            and holder.host != socket.gethostname()
-            and time.time() - touched < within_seconds
-        ):
-            found.append(holder)
-    return found
+    """Holders on other machines whose lease was touched lately, by the clock of the drive."""
+    if not folder.is_dir():
+        return []
+    os.utime(folder)  # takes no room, and the drive's clock need not agree with this machine's
+    now = folder.stat().st_mtime
+    held = [_read(path) for path in folder.glob("*.json")]
+    return [
+        holder
+        for holder, touched in held
+        if holder and holder.host != socket.gethostname() and now - touched < within_seconds
+    ]
 
 
 def started(pid: int) -> str:
@@ -126,18 +130,24 @@ def _take(
     path: Path, me: Holder, stale_seconds: float, patience_seconds: float, outputs: list[str]
 ) -> None:
     claim = path.with_suffix(f".{me.token}")
-    claim.write_text(json.dumps(asdict(me)))
     begun = seen_at = time.monotonic()
     seen: list[float] = []
     try:
-        while not _linked(claim, path):
+        claim.write_text(json.dumps(asdict(me)))
+        while not _placed(claim, path):
             holder, touched = _read(path)
             now = time.monotonic()
             if touched not in seen:
                 seen_at = now
                 seen.append(touched)
-            if holder is None or holder.is_gone() or now - seen_at > stale_seconds:
+            if holder is None:  # given back, being written, or cut short by a full disk
+                gone = touched > 0 and now - seen_at > min(WRITING_SECONDS, stale_seconds)
+            else:
+                gone = holder.is_gone() or now - seen_at > stale_seconds
+            if gone:
                 _set_aside(path, touched)
+            elif holder is None:
+                time.sleep(0.01)
             elif now - begun > patience_seconds and len(seen) > 1:  # it was seen to live
                 raise _held(holder, outputs)
             else:
@@ -146,11 +156,30 @@ def _take(
         claim.unlink(missing_ok=True)
 
 
-def _linked(claim: Path, path: Path) -> bool:
+def _placed(claim: Path, path: Path) -> bool:
+    """Whether the claim now stands at `path`, where no other may have stood."""
     try:
         os.link(claim, path)  # fails where there is one; atomic on network drives too
     except FileExistsError:
         return False
+    except OSError as error:
+        if error.errno not in WITHOUT_LINKS:
+            raise
+        return _copied(claim, path)
+    return True
+
+
+def _copied(claim: Path, path: Path) -> bool:
+    try:
+        stream = path.open("x")
+    except FileExistsError:
+        return False
+    try:
+        with stream:  # for a moment empty: see WRITING_SECONDS
+            stream.write(claim.read_text())
+    except OSError:
+        path.unlink()
+        raise
     return True
 
 
@@ -160,7 +189,7 @@ def _set_aside(path: Path, touched: float) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.rename(aside)
         if aside.stat().st_mtime != touched:  # a new holder's, that came in between
-            _linked(aside, path)
+            _placed(aside, path)
         aside.unlink()
 
 

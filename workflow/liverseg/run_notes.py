@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow.liverseg.errors import NOT_NAMED, is_users_own
+from workflow.liverseg.files import has_no_room, room_at
 
 EXPENSIVE = ("train_model",)
 CHANGED = re.compile(r"Params have changed since last execution: .*?before: (.*) now: (.*)", re.S)
@@ -20,14 +21,20 @@ UNLOCKING = (
 )
 SHOWN_CHARACTERS = 60
 LAST_LINES = 6
+OWN_ERROR = "Traceback (most recent call last)"  # what a job leaves in its log that fails by itself
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that failed: its rule and what of, drawn from its log's path."""
+    """A job that failed: its rule and what of, drawn from its log's path.
+
+    `bundle`: the group that it was sent to a cluster with; Snakemake reports all of its jobs as
+    failed when one of them is.
+    """
 
     rule: str
     log: str
+    bundle: str = ""
 
     @property
     def of(self) -> str:
@@ -41,6 +48,7 @@ class RunNotes(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._failed: dict[Any, Failure] = {}
+        self._bundles: dict[Any, str] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take note of one record; all of them pass."""
@@ -55,9 +63,13 @@ class RunNotes(logging.Filter):
         if event == "JOB_INFO":
             reason = _reason(fields.get("rule_name", ""), str(fields.get("reason", "")))
             record.reason = _unnamed(reason, inputs)
+        elif event == "GROUP_ERROR":  # its jobs' own records follow
+            for job in fields.get("job_error_info") or []:
+                self._bundles[job["jobid"]] = str(fields.get("groupid"))
         elif event == "JOB_ERROR":
             log = next(iter(fields.get("log") or []), "")
-            self._failed[fields.get("jobid")] = Failure(str(fields.get("rule_name")), log)
+            job, rule = fields.get("jobid"), str(fields.get("rule_name"))
+            self._failed[job] = Failure(rule, log, self._bundles.get(job, ""))
         elif event == "JOB_FINISHED":
             self._failed.pop(fields.get("job_id"), None)  # a retry went well
         return True
@@ -66,17 +78,47 @@ class RunNotes(logging.Filter):
         """The jobs that failed and were not mended by a retry, by rule and patient."""
         return sorted(self._failed.values(), key=lambda failure: (failure.rule, failure.of))
 
+    def lost_bundles(self) -> list[str]:
+        """The groups of which a bundle failed, whichever of its jobs was to blame."""
+        return sorted({failure.bundle for failure in self._failed.values()} - {""})
+
     def closing_words(self, directory: Path) -> str:
         """The list of the failed, each with its log's last lines, and how to go on."""
         failed = self.failed()
         if not failed:
             return "The run ended early; the same command goes on where it stopped."
-        lines = [f"{len(failed)} job(s) failed, all else that could be made is made:"]
-        for failure in failed:
+        own = [each for each in failed if not each.bundle or _has_own_error(directory / each.log)]
+        lost = [each for each in failed if each not in own]
+        lines = [f"{len(own)} job(s) failed, all else that could be made is made:"] if own else []
+        for failure in own:
             lines += [f"\n  {failure.rule} of {failure.of}", f"    log: {failure.log}"]
             lines += [f"    | {line}" for line in _last_lines(directory / failure.log)]
-        lines += ["", "When that is mended, the same command does what is left."]
+        if lost:
+            lines += ["", *_told_lost(lost)]
+        if bundles := self.lost_bundles():
+            alone = " ".join(f"{bundle}=1" for bundle in bundles)
+            lines += [
+                "",
+                "When the failed are mended, or without them, `make resume` does what is left and "
+                "sends each patient's steps alone, so that nobody is lost with another; so does",
+                f"the same command with --group-components {alone}",
+            ]
+        else:
+            lines += ["", "When that is mended, the same command does what is left."]
         return "\n".join(lines)
+
+
+def _has_own_error(log: Path) -> bool:
+    return log.is_file() and OWN_ERROR in log.read_text(errors="replace")
+
+
+def _told_lost(lost: list[Failure]) -> Iterator[str]:
+    yield (
+        f"{len(lost)} job(s) were lost with the bundle that they were sent in, since another of "
+        "its jobs failed or the whole was ended (memory, time: see .snakemake/slurm_logs):"
+    )
+    for rule in sorted({failure.rule for failure in lost}):
+        yield f"  {rule} of " + ", ".join(each.of for each in lost if each.rule == rule)
 
 
 def _shown(inputs: list[str]) -> list[str]:
@@ -97,7 +139,11 @@ def _last_lines(log: Path) -> list[str]:
     if not log.is_file():
         return ["(no log: it was ended before it began)"]
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-LAST_LINES:] or ["(empty: it was killed, perhaps for want of memory)"]
+    if lines:
+        return lines[-LAST_LINES:]
+    if has_no_room(log):
+        return [f"(empty: its disk is full, {room_at(log)})"]
+    return ["(empty: it was killed, perhaps for want of memory)"]
 
 
 def _reason(rule: str, reason: str) -> str:

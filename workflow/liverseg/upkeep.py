@@ -3,30 +3,50 @@
 import argparse
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.files import UNFINISHED, write_json
-from workflow.liverseg.leases import living_elsewhere, started
+from workflow.liverseg.last_call import (
+    check_same_settings,
+    last_call,
+    names_directory,
+    nothing_recorded,
+    record_call,
+    record_lost_bundles,
+)
+from workflow.liverseg.leases import LEASES, living_elsewhere, started
+from workflow.liverseg.queued_jobs import queued_jobs
 
 DRIVERS = Path(".snakemake/liverseg/drivers")  # a record each: with --nolock there may be several
 
 
 def driver_starts(directory: Path) -> str | None:
-    """Write down that this process drives the run in `directory`; say which other one does, too."""
+    """Write down that this process drives the run in `directory`; say which other one does, too.
+
+    LiversegError when no other does, but jobs of one that is gone are still at work.
+    """
     other = next(_drivers_by_record(directory), None)
+    if other is None:
+        _check_no_job_works(directory)
+    record_call(directory, sys.argv[1:])
     host, pid = socket.gethostname(), os.getpid()
     write_json(own_record(directory), {"host": host, "pid": pid, "started": started(pid)})
     return other
 
 
-def driver_ends(directory: Path) -> None:
-    """Take back what `driver_starts` wrote down, and nobody else's record."""
+def driver_ends(directory: Path, lost_bundles: Sequence[str] = ()) -> None:
+    """Take back that this process is a driver, and nobody else's record.
+
+    How it was called stays written down for `resume`, with the bundles of jobs that it lost.
+    """
+    record_lost_bundles(directory, list(lost_bundles))
     own_record(directory).unlink(missing_ok=True)
 
 
@@ -68,11 +88,31 @@ def _drivers_by_folder(directory: Path) -> Iterator[int]:
 
 
 def resume(command: list[str], directory: Path) -> int:
-    """Unlock, remove half-written files, and run `command`, a Snakemake call; its exit status.
+    """Unlock, remove half-written files, and go on with a Snakemake call; its exit status.
 
-    LiversegError when a run is at work in `directory`.
+    `command` is the call; empty: that of the last run in `directory`, with its own arguments.
+    LiversegError when a run is at work in `directory`, when the command names another
+    configuration than that run's, and when there is no command and no run is recorded.
     """
     _check_nobody_works(directory)
+    last = last_call(directory)
+    if last and command:
+        check_same_settings(last, command, directory)
+    _tidy(directory)
+    if not command and last is None:
+        raise nothing_recorded()
+    place = Path.cwd() if names_directory(command) else directory
+    if last and not command:
+        command, place = last.command(), Path(last.place)
+    program = command[0]
+    if Path(program).name != program:  # a path is meant from here, not from the run's folder
+        program = str(Path(program).absolute())
+    again = [] if "--rerun-incomplete" in command else ["--rerun-incomplete"]
+    print("going on with:", shlex.join(command), flush=True)
+    return subprocess.run([program, *command[1:], *again], cwd=place).returncode
+
+
+def _tidy(directory: Path) -> None:
     removed = remove_unfinished(directory)
     if removed:
         print(f"removed {len(removed)} half-written file(s) of the interrupted run")
@@ -82,10 +122,6 @@ def resume(command: list[str], directory: Path) -> int:
             lock.unlink()
         print("unlocked the folder: the run that held it is gone")
     shutil.rmtree(directory / DRIVERS, ignore_errors=True)
-    program = command[0]
-    if Path(program).name != program:  # a path is meant from here, not from the run's folder
-        program = str(Path(program).absolute())
-    return subprocess.run([program, *command[1:], "--rerun-incomplete"], cwd=directory).returncode
 
 
 def _check_nobody_works(directory: Path) -> None:
@@ -95,10 +131,17 @@ def _check_nobody_works(directory: Path) -> None:
             remedy="wait for it or end it; if it runs on a machine that is gone, remove its record "
             f"in {DRIVERS}",
         )
-    if holders := living_elsewhere(directory / ".snakemake/liverseg/leases"):
-        jobs = ", ".join(f"{holder.slurm_job or holder.pid} on {holder.host}" for holder in holders)
+    _check_no_job_works(directory)
+
+
+def _check_no_job_works(directory: Path) -> None:
+    holders = living_elsewhere(directory / LEASES)
+    jobs = [f"{holder.slurm_job or holder.pid} on {holder.host}" for holder in holders]
+    held = {holder.slurm_job for holder in holders}
+    jobs += [f"{job} in the queue" for job in queued_jobs(directory) if job not in held]
+    if jobs:
         raise fault(
-            found=f"jobs of the interrupted run are still at work: {jobs}",
+            found=f"jobs of the interrupted run are still at work: {', '.join(jobs)}",
             remedy="wait for them or cancel them (scancel), then start again",
         )
 
@@ -129,14 +172,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m workflow.liverseg.upkeep", description=__doc__)
     parser.add_argument("do", choices=["resume", "clean"])
     parser.add_argument("--directory", type=Path, default=Path(), help="of the run; default: here")
-    parser.epilog = "After `--` stands the Snakemake call to go on with."
+    parser.epilog = "After `--` stands the Snakemake call; without one, that of the last run."
     split = arguments.index("--") if "--" in arguments else len(arguments)
     chosen, command = parser.parse_args(arguments[:split]), arguments[split + 1 :]
     try:
         if chosen.do == "clean":
             clean(chosen.directory)
             return 0
-        return resume(command or ["snakemake", "--cores", "all"], chosen.directory)
+        return resume(command, chosen.directory)
     except LiversegError as error:
         print(error, file=sys.stderr)
         return 1

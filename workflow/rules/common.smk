@@ -14,6 +14,7 @@ from snakemake.logging import logger
 from workflow.liverseg import settings as _settings
 from workflow.liverseg.code_digest import DigestMemory, code_digest as _code_digest
 from workflow.liverseg.commands import note_command
+from workflow.liverseg.containers import bind, files_of, folders_to_bind
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.jobs import prepare_jobs
 from workflow.liverseg.labels import LabelMap
@@ -39,6 +40,14 @@ def checked_config():
 
 
 CONFIG = checked_config()
+
+
+def drive(directory):
+    """Write down that this process drives the run; say which other one does, too."""
+    try:
+        return driver_starts(directory)
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def released_here():
@@ -89,6 +98,24 @@ GPUS = gpus_here()
 DIGESTS = DigestMemory(Path(".snakemake/liverseg/code_digests.json"))
 NOTES = RunNotes()
 logger.addFilter(NOTES)
+
+
+def container_image():
+    """The container's file, beside the Snakefile; what its jobs must see is bound into it.
+
+    Where no container is used the name alone: Snakemake refuses a path with spaces even then.
+    """
+    methods = {method.name for method in workflow.deployment_settings.deployment_method}
+    if "APPTAINER" not in methods:
+        return "liverseg.sif"
+    files = [path for patient in COHORT.patients for path in files_of(patient)]
+    files += [Path(path) for paths in WARM_STARTS.values() for path in paths]
+    files += map(Path, RELEASED.files().values()) if RELEASED else []
+    try:
+        bind(folders_to_bind(ROOT, files))
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
+    return str(ROOT / "liverseg.sif")
 
 
 def one_of(names):
