@@ -46,13 +46,13 @@ def main() -> None:
     probability, mask, affine = liver(slices)
     hu = np.where(mask, np.float32(100), np.float32(-50))
     total = time.perf_counter()
-    surface = make_surface(probability, mask, affine, settings=SETTINGS)
+    surface, correction = make_surface(probability, mask, affine, settings=SETTINGS)
     made = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("stl", "ply", "obj", "glb"):
             write_surface(Path(folder) / f"liver.{kind}", surface, name="liver", colour=(9, 9, 9))
     written = time.perf_counter()
-    record = region_record(surface, mask, affine, hu)
+    record = region_record(surface, mask, affine, hu, correction)
     measured = time.perf_counter()
     print(f"surface               {made - total:6.2f} s")
     print(f"STL, PLY, OBJ, GLB    {written - made:6.2f} s")
@@ -62,7 +62,8 @@ def main() -> None:
         f"peak memory           {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:6.2f} GB"
     )
     for name in ("mask_volume_ml", "volume_error_percent", "area_cm2", "triangles",
-                 "closed_manifold", "deviation_from_mask"):  # fmt: skip
+                 "closed_manifold", "centre_offset_mm", "shift_mm", "volume_correction_percent",
+                 "deviation_from_mask"):  # fmt: skip
         print(f"{name:21} {record[name]}")
 
 

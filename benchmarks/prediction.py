@@ -2,6 +2,7 @@
 
     python benchmarks/prediction.py --model results/models/unet3d-narrow
     python benchmarks/prediction.py --model results/models/unet3d-narrow --slices 987 --only slabs
+    python benchmarks/prediction.py --model results/models/unet3d-narrow --slices 987 --only memory
 
 Every contender runs in a process of its own, from the CT on disk to the mask on disk, with the
 same network, windows, overlap and threads:
@@ -9,6 +10,8 @@ same network, windows, overlap and threads:
 liverseg   the rule's own main(): slabs, body crop, empty windows skipped, bfloat16 where the
            machine computes it, batch norms folded
 at_once    the same with one slab for the whole CT, to show that slabs change no voxel
+worst      the rule's own with a second class, and a false positive in two opposite corners of the
+           scan, so that the mask's box is the whole of it: the most memory, still below 2.5 GB
 monai      LoadImaged … Spacingd … sliding_window_inference (Gaussian) and Invertd, float32
 
 The CT is a phantom of 512×512×300; more slices repeat it, mirrored in turn.
@@ -20,13 +23,14 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 WIDTHS = (9, 8, 9, 21, 16)
-CONTENDERS = ("liverseg", "at_once", "monai")
+CONTENDERS = ("liverseg", "at_once", "worst", "monai")
 PHANTOM = {"seed": 5, "short": [], "damaged": [], "noise_hu": [12, 12]}
 
 
@@ -37,7 +41,12 @@ def main() -> None:
         run_contender(options)
         return
     ct = options.ct or make_ct(options.work, options.slices)
-    wanted = {"all": CONTENDERS, "pair": ("liverseg", "monai"), "slabs": ("liverseg", "at_once")}
+    wanted = {
+        "all": CONTENDERS,
+        "pair": ("liverseg", "monai"),
+        "slabs": ("liverseg", "at_once"),
+        "memory": ("liverseg", "worst"),
+    }
     rows = [measure(name, ct, options) for name in wanted[options.only]]
     head = ("seconds", "CPU s", "peak GB", "Dice with the first", "faster than it")
     print(
@@ -56,7 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--slices", type=int, default=300)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--overlap", type=float, default=0.5)
-    parser.add_argument("--only", choices=("all", "pair", "slabs"), default="pair")
+    parser.add_argument("--only", choices=("all", "pair", "slabs", "memory"), default="pair")
     parser.add_argument("--work", type=Path, default=Path("results/benchmarks/prediction"))
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -122,6 +131,8 @@ def run_contender(options: argparse.Namespace) -> None:
     how |= {"threads": options.threads, "overlap": options.overlap}
     if options.contender == "at_once":
         script.predict = functools.partial(script.predict, slab=1 << 20)
+    if options.contender == "worst":
+        make_worst(script)
     names = ("mask", "masked_ct", "probability")
     places: dict[str, Any] = {name: options.work / f"{name}.nii.gz" for name in names}
     script.main(
@@ -133,6 +144,30 @@ def run_contender(options: argparse.Namespace) -> None:
         settings={"prediction": how},
         **places,
     )
+
+
+def make_worst(script: Any) -> None:
+    """Give the script's network a second class, and its masks two far-off false positives."""
+    import numpy as np
+
+    load, predict = script.load_ensemble, script.predict
+    nested = [{"name": "liver", "values": "positive"}, {"name": "tumour", "values": [2]}]
+
+    def load_two_classes(*files: Any, **how: Any) -> Any:
+        network, cards = load(*files, **how)
+        members = [
+            lambda windows, one=one: np.repeat(one(windows) / 2, 2, axis=1)
+            for one in network.members
+        ]
+        network = replace(network, members=members, n_classes=2, inner={"tumour": (2,)})
+        return network, [replace(card, labels=nested) for card in cards]
+
+    def predict_specks(*scan: Any, **how: Any) -> Any:
+        prediction = predict(*scan, **how)
+        prediction.mask[0, 0, 0] = prediction.mask[-1, -1, -1] = 1
+        return prediction
+
+    script.load_ensemble, script.predict = load_two_classes, predict_specks
 
 
 def predict_with_monai(options: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The mesh and picture scripts, from files to files."""
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,8 @@ def test_each_region_has_its_mesh_and_its_figures(tmp_path: Path):
         assert mesh.volume / 1000 == pytest.approx(figures["volume_ml"], rel=1e-4)
         assert figures["volume_ml"] == pytest.approx(figures["mask_volume_ml"], rel=0.01)
         assert figures["closed_manifold"]
+        assert figures["centre_offset_mm"] < 0.1
+        assert figures["shift_mm"] >= 0 and abs(figures["volume_correction_percent"]) < 20
     assert record["regions"]["tumour"]["features"]["intensity_hu"]["mean"] == pytest.approx(70.0)
     assert record["regions"]["liver"]["features"]["pieces"]["number"] == 1
 
@@ -115,3 +118,25 @@ def test_three_pictures_are_drawn_also_of_nothing(tmp_path: Path, liver: bool):
     )
     for path in pictures.values():
         assert np.asarray(Image.open(path).convert("L")).std() > 5
+
+
+def test_a_scan_much_larger_than_its_mask_takes_no_memory_of_floats(tmp_path: Path):
+    shape = (160, 160, 120)
+    classes = np.zeros(shape, dtype=np.uint8, order="F")
+    classes[60:80, 60:80, 50:70] = 1
+    classes[66:72, 66:72, 56:62] = 2
+    chances = np.asfortranarray(np.stack([classes == 1, classes == 2], axis=3) * np.uint8(255))
+    write_image(tmp_path / "mask.nii.gz", classes, AFFINE)
+    write_image(tmp_path / "probability.nii.gz", chances, AFFINE, slope=1 / 255)
+    write_image(tmp_path / "ct.nii.gz", np.full(shape, 60, dtype=np.int16, order="F"), AFFINE)
+    del chances
+    tracemalloc.start()
+    record = export(tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The CT's 2 bytes a voxel, which are read to their end, are the most that is held at once.
+    assert peak < 4 * classes.size
+    assert record["regions"]["liver"]["mask_volume_ml"] == pytest.approx(20**3 * 0.012)
+    mesh = trimesh.load(tmp_path / "liver.ply")
+    centre = AFFINE @ [69.5, 69.5, 59.5, 1.0] * [-1, -1, 1, 1]
+    np.testing.assert_allclose(mesh.center_mass, centre[:3], atol=0.1)

@@ -119,7 +119,11 @@ def test_several_classes_give_one_probability_each(scan):
     labels = [*LABELS, {"name": "tumour", "values": [2]}]
     out = run(scan, [write_model(scan / "a", labels=labels)])
     assert nibabel.load(out / "probability.nii.gz").shape == (14, 20, 18, 2)
-    assert set(read_json(out / "prediction.json")["volume_ml"]) == {"liver", "tumour"}
+    record = read_json(out / "prediction.json")
+    assert set(record["volume_ml"]) == {"liver", "tumour"}
+    assert set(record["confidence"]["inner"]) == {"tumour"}
+    names = {check["name"] for check in record["confidence"]["checks"]}
+    assert ("tumour.share" in names) == (record["volume_ml"]["tumour"] > 0)
 
 
 def test_models_that_read_other_volumes_are_no_ensemble(scan):

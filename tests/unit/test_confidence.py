@@ -11,8 +11,12 @@ from tests.unit.test_grids import ORIENTATIONS, scanner_affine
 from tests.unit.test_volumes import as_scanned
 from workflow.liverseg.cleanup import clean_up
 from workflow.liverseg.confidence import gather, judge
+from workflow.liverseg.images import read_image
+from workflow.liverseg.inner_regions import gather_inner
+from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.phantoms import make_phantom
-from workflow.liverseg.prediction import Agreement
+from workflow.liverseg.prediction import Agreement, Doubt
+from workflow.liverseg.rims import rim_part
 from workflow.liverseg.settings import SCHEMAS
 from workflow.liverseg.voxels import voxel_ml
 
@@ -121,6 +125,51 @@ def test_disagreement_and_doubt_light_up():
     assert light_of(mask, expected_dice=0.5) == ("red", {"expected_dice"})
 
 
+NESTED = LabelMap.from_settings(
+    [{"name": "liver", "values": "positive"}, {"name": "tumour", "values": [2]}]
+)
+
+
+def tumour_lights(chosen, *, agreement=(), expected_dice=0.9):
+    """Light of each check on a tumour that takes the chosen part of the liver."""
+    mask = patient()[1]
+    mask[(mask > 0) & chosen] = 2
+    doubts = {"tumour": Doubt(Agreement(agreement, ()), expected_dice)}
+    found = gather_inner(mask, 0.125, NESTED, doubts)
+    checks = judge(None, LIMITS, found)[1][1:]
+    assert all("tumour" in check.reason for check in checks)
+    return {check.name.removeprefix("tumour."): check.light for check in checks}
+
+
+def ball(radius):
+    x, y, z = np.indices(patient()[1].shape)
+    return (x - 49) ** 2 + (y - 30) ** 2 + (z - 22) ** 2 < radius**2
+
+
+def test_a_sound_tumour_is_green_and_none_is_not_looked_at():
+    lights = tumour_lights(ball(5), agreement=(0.9, 0.85))
+    assert set(lights.values()) == {"green"} and len(lights) == 5
+    assert tumour_lights(ball(0)) == {}
+
+
+def test_most_of_a_liver_as_tumour_is_red():
+    x = np.indices(patient()[1].shape)[0]
+    assert tumour_lights(x > 47)["share"] == "red"
+    assert tumour_lights(x > 52)["share"] == "yellow"
+
+
+def test_tumours_strewn_voxel_by_voxel_are_red():
+    lights = tumour_lights(np.random.default_rng(2).random(patient()[1].shape) < 0.1)
+    assert (lights["pieces"], lights["speck_part"]) == ("red", "red")
+
+
+def test_disagreement_and_doubt_about_a_tumour_light_up():
+    assert tumour_lights(ball(5), agreement=(0.9, 0.6))["agreement"] == "yellow"
+    assert tumour_lights(ball(5), agreement=(0.9, 0.3))["agreement"] == "red"
+    assert tumour_lights(ball(5), expected_dice=0.5)["expected_dice"] == "yellow"
+    assert tumour_lights(ball(5), expected_dice=0.2)["expected_dice"] == "red"
+
+
 @functools.cache
 def phantom(number):
     """CT, mask and affine of a demo phantom, with organs of their own densities around it."""
@@ -182,3 +231,39 @@ def test_a_mask_that_spilled_into_its_neighbours_lights_up(number):
     light, reasons = phantom_light(number, (mask > 0) | (near & (hu > -20) & (hu < 200)))
     assert light != "green"
     assert "mixed_part" in reasons
+
+
+def shrunk(mask, affine, by_mm):
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    # Not from the scan's edge, beyond which the organ goes on.
+    depth = ndimage.distance_transform_edt(np.pad(mask > 0, 1, mode="edge"), sampling=spacing)
+    return depth[1:-1, 1:-1, 1:-1] > by_mm
+
+
+@pytest.mark.parametrize("number", PHANTOMS)
+@pytest.mark.parametrize(("by_mm", "expected"), [(5, {"yellow"}), (8, {"red"}), (10, {"red"})])
+def test_a_mask_that_lost_its_outer_millimetres_lights_up(number, by_mm, expected):
+    _, mask, affine = phantom(number)
+    light, reasons = phantom_light(number, shrunk(mask, affine, by_mm))
+    assert light in expected
+    assert "rim_part" in reasons
+
+
+REAL = ("chaos_ct03", "amos_0018", "totalseg_example", "amos_0001_slab", "amos_0013_slab",
+        "lits117_crop")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_the_rim_tells_real_livers_from_shrunken_ones(real_data, name):
+    image = read_image(real_data / name / "ct.nii.gz")
+    label = read_image(real_data / name / "liver.nii.gz").data > 0
+    spacing = np.linalg.norm(image.affine[:3, :3], axis=0)
+    limits = LIMITS["rim_part"]
+    assert rim_part(image.data, label, spacing) < limits["yellow"]
+    assert rim_part(image.data, shrunk(label, image.affine, 5), spacing) > limits["yellow"]
+    assert rim_part(image.data, shrunk(label, image.affine, 8), spacing) > limits["red"]
+
+
+def test_a_mask_that_fills_its_scan_has_no_rim():
+    full = np.ones((6, 6, 6), dtype=np.uint8)
+    assert rim_part(full * 50, full, np.ones(3)) is None

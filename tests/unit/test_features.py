@@ -13,7 +13,7 @@ from workflow.liverseg.features import (
 )
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.mesh_records import region_probability, region_record
-from workflow.liverseg.meshes import EMPTY, Surface
+from workflow.liverseg.meshes import EMPTY, Correction, Surface
 
 NESTED = LabelMap.from_settings(
     [{"name": "liver", "values": [1, 2]}, {"name": "tumour", "values": [2]}]
@@ -75,7 +75,7 @@ def test_voxels_that_touch_at_a_corner_are_one_piece():
 
 def test_the_record_of_an_absent_region_is_null_and_still_a_row():
     nothing = np.zeros((4, 4, 4), dtype=bool)
-    record = region_record(EMPTY, nothing, np.eye(4), np.zeros((4, 4, 4)))
+    record = region_record(EMPTY, nothing, np.eye(4), np.zeros((4, 4, 4)), Correction())
     assert record["absent"] is True
     assert record["volume_ml"] is None
     row = feature_row(record)
@@ -85,7 +85,9 @@ def test_the_record_of_an_absent_region_is_null_and_still_a_row():
 def test_a_row_names_units_and_holds_no_lists():
     mask = np.zeros((4, 4, 4), dtype=bool)
     mask[1:3, 1:3, 1:3] = True
-    row = feature_row(region_record(cube(2.0), mask, np.eye(4), np.full((4, 4, 4), 60.0)))
+    row = feature_row(
+        region_record(cube(2.0), mask, np.eye(4), np.full((4, 4, 4), 60.0), Correction())
+    )
     assert (row["extent_l_mm"], row["mean_hu"], row["largest_piece_ml"]) == (2.0, 60.0, 0.008)
     assert not any(isinstance(value, (list, dict)) for value in row.values())
 

@@ -8,11 +8,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import ellipeinc, ellipkinc
 
 from workflow.liverseg.decimation import deviation, reduce_surface
-from workflow.liverseg.mesh_deviation import (
-    boundary_faces,
-    deviation_from_mask,
-    distance_to_faces,
-)
+from workflow.liverseg.mask_faces import boundary_faces, distance_to_faces
+from workflow.liverseg.mesh_deviation import deviation_from_mask
 from workflow.liverseg.meshes import (
     EMPTY,
     Surface,
@@ -70,7 +67,7 @@ def ellipsoid_area_cm2(radii_mm) -> float:
 )
 def test_known_shapes_keep_volume_and_area(radii_mm, spacing_mm, kind: str):
     probability, mask, affine = ellipsoid(radii_mm, spacing_mm, kind)
-    surface = extract_surface(probability, mask, affine, **SMOOTH)
+    surface, _ = extract_surface(probability, mask, affine, **SMOOTH)
     assert is_manifold(surface)
     assert volume_ml(surface) == pytest.approx(mask_volume_ml(mask, affine), rel=1e-4)
     assert volume_ml(surface) == pytest.approx(4 / 3 * np.pi * np.prod(radii_mm) / 1000, rel=0.01)
@@ -102,18 +99,22 @@ def test_all_48_orientations_give_one_surface_in_one_place(spacing_mm, kind: str
         for flips in itertools.product((False, True), repeat=3):
             voxels, own_affine = turned(mask, affine, order, flips)
             soft = turned(probability, affine, order, flips)[0]
-            surface = extract_surface(soft, voxels, own_affine, **SMOOTH)
+            surface, _ = extract_surface(soft, voxels, own_affine, **SMOOTH)
             assert volume_ml(surface) > 0, "triangles face inwards"
             assert np.linalg.norm(centre_of_gravity_mm(surface) - centre) < 0.1
 
 
-def test_a_slanted_shape_in_thick_slices_keeps_its_centre_and_its_place():
-    # A wedge that leans over: interpolating between its few slices weighs one side more.
+def leaning_wedge() -> np.ndarray:
+    """Interpolating between its few slices weighs one side more."""
     mask = np.zeros((60, 40, 12), dtype=bool)
     for k in range(2, 10):
         mask[6 + 3 * k : 50 - (k - 2) ** 2 // 4, 8 : 34 - 2 * k, k] = True
-    affine = np.diag([2.0, 2.0, 6.0, 1.0])
-    surface = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
+    return mask
+
+
+def test_a_slanted_shape_in_thick_slices_keeps_its_centre_and_its_place():
+    mask, affine = leaning_wedge(), np.diag([2.0, 2.0, 6.0, 1.0])
+    surface, _ = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
     reduced = reduce_surface(surface, triangles=4000, deviation_mm=None)
     centre = to_lps(np.argwhere(mask).mean(axis=0)[None], affine)[0]
     for one in (surface, reduced):
@@ -121,12 +122,22 @@ def test_a_slanted_shape_in_thick_slices_keeps_its_centre_and_its_place():
         assert deviation_from_mask(one, mask, affine)["within_half_voxel"] > 0.95
 
 
+def test_a_centre_a_pixel_off_is_put_right_and_recorded():
+    mask, affine = leaning_wedge(), np.diag([0.5, 0.5, 5.0, 1.0])
+    surface, correction = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
+    centre = to_lps(np.argwhere(mask).mean(axis=0)[None], affine)[0]
+    assert np.linalg.norm(centre_of_gravity_mm(surface) - centre) < 0.1
+    assert volume_ml(surface) == pytest.approx(mask_volume_ml(mask, affine), rel=1e-3)
+    assert correction.shift_mm > 0.4 and correction.volume_percent > 1
+    assert is_manifold(surface)
+
+
 def test_a_surface_is_in_lps_millimetres():
     mask = np.zeros((9, 9, 9), dtype=bool)
     mask[2:5, 3:6, 4:7] = True
     affine = np.diag([2.0, 2.0, 3.0, 1.0])
     affine[:3, 3] = 10.0, 20.0, 30.0
-    surface = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
+    surface, _ = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
     np.testing.assert_allclose(centre_of_gravity_mm(surface), [-16.0, -28.0, 45.0], atol=0.01)
 
 
@@ -139,8 +150,8 @@ def test_the_probability_moves_the_surface_within_the_voxel():
     # Voxels so small that the centre of gravity stays as near to the mask's as it has to.
     affine = np.diag([0.25, 0.25, 0.25, 1.0])
     mask, rough = steep >= 0.5, {"iterations": 0, "pass_band": 0.1}
-    surface = extract_surface(steep, mask, affine, **rough)
-    flat = extract_surface(mask.astype(np.float32), mask, affine, **rough)
+    surface, _ = extract_surface(steep, mask, affine, **rough)
+    flat, _ = extract_surface(mask.astype(np.float32), mask, affine, **rough)
     moved = centre_of_gravity_mm(surface)[0] - centre_of_gravity_mm(flat)[0]  # L is -R
     assert moved > 0.2 * 0.25
 
@@ -150,7 +161,7 @@ def test_what_clean_up_took_away_has_no_surface():
     probability[2:8, 2:8, 2:8] = probability[14:17, 2:5, 2:5] = 1.0
     mask = probability > 0.5
     mask[10:] = False
-    surface = extract_surface(probability, mask, np.eye(4), **SMOOTH)
+    surface, _ = extract_surface(probability, mask, np.eye(4), **SMOOTH)
     assert -surface.vertices_mm[:, 0].min() < 10
 
 
@@ -158,8 +169,8 @@ def test_one_piece_keeps_the_largest_and_fills_it():
     mask = np.zeros((24, 14, 14), dtype=bool)
     mask[2:12, 2:12, 2:12] = mask[18:21, 3:6, 3:6] = True
     mask[6:8, 6:8, 6:8] = False
-    every = extract_surface(mask.astype(np.float32), mask, np.eye(4), **SMOOTH)
-    one = extract_surface(mask.astype(np.float32), mask, np.eye(4), **SMOOTH, one_piece=True)
+    every, _ = extract_surface(mask.astype(np.float32), mask, np.eye(4), **SMOOTH)
+    one, _ = extract_surface(mask.astype(np.float32), mask, np.eye(4), **SMOOTH, one_piece=True)
     assert piece_of_vertices(every).max() + 1 == 3  # two outsides and the cavity's wall
     assert piece_of_vertices(one).max() + 1 == 1
     assert volume_ml(one) == pytest.approx(1.0, rel=1e-3)
@@ -171,7 +182,7 @@ def test_specks_keep_their_volume(size, spacing_mm):
     mask = np.zeros((12, 12, 12), dtype=bool)
     mask[tuple(slice(3, 3 + length) for length in size)] = True
     affine = np.diag([*spacing_mm, 1.0])
-    surface = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
+    surface, _ = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
     assert is_manifold(surface)
     assert volume_ml(surface) == pytest.approx(mask_volume_ml(mask, affine), rel=0.01)
 
@@ -183,20 +194,20 @@ def test_random_masks_have_closed_manifold_surfaces(seed: int, spacing_mm):
     mask = draw.random((9, 9, 9)) < draw.uniform(0.1, 0.9)
     probability = np.where(mask, 0.5, 0.0) + 0.5 * draw.random(mask.shape)
     affine = np.diag([*spacing_mm, 1.0])
-    surface = extract_surface(probability, mask, affine, **SMOOTH)
+    surface, _ = extract_surface(probability, mask, affine, **SMOOTH)
     assert is_manifold(surface)
     assert volume_ml(surface) == pytest.approx(mask_volume_ml(mask, affine), rel=0.01)
 
 
 def test_a_region_that_fills_the_scan_is_closed_at_its_border():
     mask = np.ones((6, 7, 8), dtype=bool)
-    surface = extract_surface(mask.astype(np.float32), mask, np.eye(4), **SMOOTH)
+    surface, _ = extract_surface(mask.astype(np.float32), mask, np.eye(4), **SMOOTH)
     assert is_manifold(surface)
 
 
 def test_an_empty_mask_has_the_empty_surface():
     nothing = np.zeros((5, 5, 5), dtype=bool)
-    assert extract_surface(np.ones((5, 5, 5)), nothing, np.eye(4), **SMOOTH) is EMPTY
+    assert extract_surface(np.ones((5, 5, 5)), nothing, np.eye(4), **SMOOTH)[0] is EMPTY
 
 
 def test_volume_area_and_centre_of_a_tetrahedron():
@@ -228,7 +239,7 @@ def test_two_bodies_that_share_a_vertex_are_closed_but_no_manifold():
 
 def test_a_volume_is_set_by_moving_the_surface():
     probability, mask, affine = ellipsoid((12, 12, 12), (1, 1, 1), "soft")
-    surface = extract_surface(probability, mask, affine, **SMOOTH)
+    surface, _ = extract_surface(probability, mask, affine, **SMOOTH)
     larger = with_volume(surface, 1.02 * volume_ml(surface))
     assert volume_ml(larger) == pytest.approx(1.02 * volume_ml(surface), rel=1e-6)
 
@@ -258,7 +269,7 @@ def test_a_part_without_surface_counts_in_the_deviation():
     mask = np.zeros((60, 20, 12), dtype=bool)
     mask[4:14, 4:14, 3:9] = True
     affine = np.diag([1.0, 1.0, 5.0, 1.0])
-    surface = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
+    surface, _ = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
     near = deviation_from_mask(surface, mask, affine)
     mask[44:54, 4:14, 3:9] = True  # a second piece, 30 mm off, that the surface leaves out
     far = deviation_from_mask(surface, mask, affine)
@@ -269,7 +280,7 @@ def test_a_part_without_surface_counts_in_the_deviation():
 def lump() -> Surface:
     noise = gaussian_filter(np.random.default_rng(2).normal(size=(40, 40, 40)), 5)
     probability = np.clip(0.5 + 40 * (noise - 0.5 * noise.max()), 0, 1)
-    return extract_surface(probability, probability > 0.5, np.eye(4), **SMOOTH, one_piece=True)
+    return extract_surface(probability, probability > 0.5, np.eye(4), **SMOOTH, one_piece=True)[0]
 
 
 def test_a_surface_is_reduced_to_a_number_of_triangles():
@@ -291,7 +302,7 @@ def test_a_surface_is_reduced_as_far_as_the_deviation_allows():
 
 def test_the_deviation_of_a_moved_surface_is_the_way_it_went():
     probability, mask, affine = ellipsoid((12, 12, 12), (1, 1, 1), "soft")
-    sphere = extract_surface(probability, mask, affine, **SMOOTH)
+    sphere, _ = extract_surface(probability, mask, affine, **SMOOTH)
     centre = centre_of_gravity_mm(sphere)
     larger = Surface(centre + (sphere.vertices_mm - centre) * 13 / 12, sphere.triangles)
     assert deviation(sphere, larger) == pytest.approx(1.0, abs=0.05)
@@ -301,7 +312,7 @@ def test_a_flat_end_between_thick_slices_lies_midway():
     mask = np.zeros((30, 30, 8), dtype=bool)
     mask[5:25, 5:25, 2:6] = True
     affine = np.diag([1.0, 1.0, 5.0, 1.0])
-    surface = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
+    surface, _ = extract_surface(mask.astype(np.float32), mask, affine, **SMOOTH)
     # A tenth of a slice is left to the rounded rim, whose volume the flat ends take over.
     heights = surface.vertices_mm[:, 2]
     assert np.percentile(heights, 1) == pytest.approx(7.5, abs=0.5)

@@ -202,3 +202,27 @@ def test_expected_dice_falls_with_doubt():
     unsure = predict(image.data, image.affine, network(KEEP, members=[doubtful])).expected_dice
     assert sure > 0.85
     assert unsure < 0.6
+
+
+def test_doubt_about_a_tumour_is_told_apart_from_its_organ():
+    image, _ = scan_in((0, 1, 2), (1, 1, 1))
+
+    def halves(tumour):
+        """All that is bright is liver; its upper columns are tumour, as surely as is said."""
+
+        def answer(windows):
+            liver = bright(windows)[:, 0]
+            share = np.where(np.arange(windows.shape[1]) % 2, tumour, 0.0)[:, None, None]
+            return np.stack([liver * (1 - share), liver * share], axis=1).astype(np.float32)
+
+        return answer
+
+    settings = {"n_classes": 2, "inner": {"tumour": (2,)}}
+    sure = predict(image.data, image.affine, network(KEEP, members=[halves(1.0)], **settings))
+    unsure = predict(image.data, image.affine, network(KEEP, members=[halves(0.6)], **settings))
+    assert unsure.expected_dice == pytest.approx(sure.expected_dice, abs=0.01)
+    assert unsure.inner["tumour"].expected_dice < 0.75 < sure.inner["tumour"].expected_dice
+    members = [halves(1.0), halves(0.0)]
+    apart = predict(image.data, image.affine, network(KEEP, members=members, **settings))
+    assert min(apart.agreement.dice) == pytest.approx(1.0, abs=0.01)
+    assert min(apart.inner["tumour"].agreement.dice) == 0.0

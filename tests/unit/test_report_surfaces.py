@@ -47,5 +47,19 @@ def test_distances_from_a_box_in_millimetres(flip: float) -> None:
     assert signed_distances(points, reference, affine) == pytest.approx([7.0, 0.0, -5.0], abs=1e-4)
 
 
+@pytest.mark.parametrize("far", [1.0, 2.0, 5.0])
+def test_distances_are_true_millimetres_where_slices_are_thick(far: float) -> None:
+    reference = np.zeros((20, 20, 12), bool)
+    reference[5:15, 5:15, 4:8] = True  # along z its faces lie at 3.5 and 7.5
+    spacing = np.array([0.8, 0.8, 5.0])
+    affine = np.diag([*spacing, 1.0])
+    above = np.array([10.0, 10.0, 7.5]) * spacing + [0.0, 0.0, far]
+    below = np.array([10.0, 10.0, 3.5]) * spacing - [0.0, 0.0, far]
+    beside = np.array([14.5, 10.0, 5.0]) * spacing + [far, 0.0, 0.0]
+    within = np.array([14.5, 10.0, 5.3]) * spacing - [far / 2, 0.0, 0.0]
+    found = signed_distances(np.stack([above, below, beside, within]), reference, affine)
+    assert found == pytest.approx([far, far, far, -far / 2])
+
+
 def test_an_empty_reference_has_no_distance() -> None:
     assert signed_distances(np.zeros((3, 3)), np.zeros((4, 4, 4), bool), np.eye(4)) is None

@@ -1,11 +1,14 @@
 """Clean-up of a predicted mask: what does not hang together, and holes; all of it recorded."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import cc3d
 import numpy as np
+
+from workflow.liverseg.boxes import bounding_box
+from workflow.liverseg.pieces import Inside, find_pieces
 
 
 @dataclass(frozen=True)
@@ -71,23 +74,24 @@ def _clean_region(
     settings: dict[str, Any],
 ) -> CleanUp:
     """Clean one region, in place; its classes and their channels alone are changed."""
-    inside = np.isin(mask, classes)
-    if not inside.any():
+
+    def inside(slab: slice) -> np.ndarray:
+        part = mask[:, :, slab]
+        return functools.reduce(np.logical_or, (part == one for one in classes))
+
+    pieces = find_pieces(inside, mask.shape[2])
+    sizes = pieces.sizes
+    if len(sizes) == 1:
         return CleanUp(0, 1.0, 0, 0.0, 0, 0.0)
-    pieces, sizes = _pieces(inside)
     dropped = np.zeros(len(sizes), dtype=bool)
     dropped[1:] = sizes[1:] * voxel_ml < settings["smallest_ml"]
     if settings["largest_component"]:
         dropped[1:] |= np.arange(1, len(sizes)) != sizes[1:].argmax() + 1
-    if dropped.any():
-        gone = dropped[pieces]
-        mask[gone] = 0
+    for slab, gone in pieces.where(dropped):
+        mask[:, :, slab][gone] = 0
         for index in classes:
-            channel = probability[..., index - 1]
+            channel = probability[:, :, slab, index - 1]
             channel[gone] = np.minimum(channel[gone], 127)
-        inside &= ~gone
-        del gone
-    del pieces
     filled, filled_voxels = 0, 0
     if settings["fill_holes"]:
         filled, filled_voxels = _fill_holes(mask, probability, inside, classes[0])
@@ -103,40 +107,23 @@ def _clean_region(
 
 def _bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     """The smallest box around the foreground and one voxel more where there is one."""
-    slices = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        there = np.flatnonzero(mask.any(axis=others))
-        if not there.size:
-            return None
-        slices.append(slice(max(0, int(there[0]) - 1), int(there[-1]) + 2))
-    return slices[0], slices[1], slices[2]
-
-
-def _pieces(
-    foreground: np.ndarray, connectivity: Literal[6, 26] = 26
-) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the connected pieces (0: none), and the voxels of each number."""
-    pieces = cc3d.connected_components(foreground, connectivity=connectivity)
-    sizes = cc3d.statistics(pieces, no_slice_conversion=True)["voxel_counts"].astype(np.int64)
-    return pieces, sizes
+    if not mask.any():
+        return None
+    i, j, k = bounding_box(mask, margin=1)
+    return i, j, k
 
 
 def _fill_holes(
-    mask: np.ndarray, probability: np.ndarray, inside: np.ndarray, index: int
+    mask: np.ndarray, probability: np.ndarray, inside: Inside, index: int
 ) -> tuple[int, int]:
     """Give background that `inside` encloses to class `index`; number of holes and voxels."""
-    pieces, sizes = _pieces(~inside, connectivity=6)
-    outside = np.zeros(len(sizes), dtype=bool)
-    for axis in range(3):
-        for side in (0, -1):
-            outside[np.moveaxis(pieces, axis, 0)[side]] = True
-    outside[np.unique(pieces[~inside & (mask > 0)])] = True  # another organ lies in it
-    holes = ~outside
+    around = find_pieces(lambda slab: ~inside(slab), mask.shape[2], touching=6)
+    # Another organ may lie in what is enclosed.
+    others = around.holding(lambda slab: (mask[:, :, slab] > 0) & ~inside(slab))
+    holes = ~(around.on_border | others)
     holes[0] = False
-    if holes.any():
-        filled = holes[pieces]
-        mask[filled] = index
-        channel = probability[..., index - 1]
+    for slab, filled in around.where(holes):
+        mask[:, :, slab][filled] = index
+        channel = probability[:, :, slab, index - 1]
         channel[filled] = np.maximum(channel[filled], 128)
-    return int(holes.sum()), int(sizes[holes].sum())
+    return int(holes.sum()), int(around.sizes[holes].sum())

@@ -8,11 +8,13 @@ import numpy as np
 
 from workflow.liverseg.boxes import bounding_box
 from workflow.liverseg.cleanup import CleanUp
+from workflow.liverseg.confidence_checks import LIGHTS, Check, above, below, between
 from workflow.liverseg.grids import plan_route
+from workflow.liverseg.inner_regions import InnerEvidence, inner_checks
 from workflow.liverseg.prediction import BODY_HU, Agreement
+from workflow.liverseg.rims import rim_part
 from workflow.liverseg.voxels import voxel_ml
 
-LIGHTS = ("green", "yellow", "red")
 KEEP = {"spacing_mm": None, "in_plane": {"mode": "keep"}}
 # ASSUME liver holds 40 to 70 HU without contrast, down to -20 with much fat in it, 80 to 150 with
 # contrast; its lesions and vessels lie between 0 and 250. Below is the fat around it (-100) and
@@ -26,16 +28,6 @@ LOWEST_HU = -(1 << 15)  # of int16
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that was looked at: what was measured, the light it gives, and the reason."""
-
-    name: str
-    value: float
-    light: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Evidence:
     """What is known of a predicted mask `(x, y, z)` on canonical axes; None where unknown.
 
@@ -43,13 +35,15 @@ class Evidence:
     x of RAS runs to).
     slice_jump: largest change of area between neighbouring planes within the scan, along any axis,
     as part of the largest area, for each `JUMP_MM` of their distance.
-    mixed_part: part of the mask whose density is not that of the most.
+    mixed_part: part of the mask whose density is not that of the most. rim_part: part of what lies
+    just around it whose density is that of the mask.
     """
 
     volume_ml: float
     median_hu: float
     foreign_part: float
     mixed_part: float
+    rim_part: float | None
     border_part: float
     side: float
     slice_jump: float
@@ -73,6 +67,7 @@ def gather(
 ) -> Evidence | None:
     """Measure a cleaned mask `(i, j, k)` on its CT (int16 HU); None where the mask is empty."""
     route = plan_route(mask.shape, affine, KEEP)
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
     inside = route.to_canonical(mask)
     columns = _columns(inside)  # (z, x)
     area = columns.sum(axis=1)
@@ -86,7 +81,8 @@ def gather(
         volume_ml=volume_ml,
         median_hu=float(np.searchsorted(np.cumsum(counts), voxels / 2) + LOWEST_HU),
         foreign_part=1 - float(soft.sum()) / voxels,
-        mixed_part=_mixed_part(hu, mask, np.linalg.norm(affine[:3, :3], axis=0)),
+        mixed_part=_mixed_part(hu, mask, spacing_mm),
+        rim_part=rim_part(hu, mask, spacing_mm),
         border_part=_on_border(inside) / float(area.max()),
         side=_side(route.to_canonical(hu), columns.sum(axis=0)),
         slice_jump=_slice_jump(
@@ -174,72 +170,77 @@ def _side(hu: np.ndarray, liver: np.ndarray) -> float:
     return float((np.average(np.arange(len(liver)), weights=liver) - centre) / half)
 
 
-def judge(evidence: Evidence | None, limits: dict[str, Any]) -> tuple[str, list[Check]]:
+def judge(
+    evidence: Evidence | None, limits: dict[str, Any], inner: Sequence[InnerEvidence] = ()
+) -> tuple[str, list[Check]]:
     """The worst light of all checks, and the checks; `limits` is the config's `confidence`."""
     if evidence is None:
         checks = [Check("empty", 0.0, "red", "nothing was found: the mask is empty")]
     else:
         checks = list(_checks(evidence, limits))
+    for region in inner:
+        checks += inner_checks(region, limits["inner"])
     return max((check.light for check in checks), key=LIGHTS.index), checks
 
 
 def _checks(evidence: Evidence, limits: dict[str, Any]) -> Iterator[Check]:
-    yield _between("volume_ml", evidence.volume_ml, limits, "the volume is {:.0f} ml")
-    yield _between("median_hu", evidence.median_hu, limits, "the median within is {:.0f} HU")
-    yield _below(
-        "foreign_part", evidence.foreign_part, limits, "{:.0%} of the mask is no soft tissue"
+    yield between("volume_ml", evidence.volume_ml, limits["volume_ml"], "the volume is {:.0f} ml")
+    yield between(
+        "median_hu", evidence.median_hu, limits["median_hu"], "the median within is {:.0f} HU"
     )
-    yield _below(
-        "mixed_part", evidence.mixed_part, limits, "{:.0%} of the mask are of another density"
+    yield below(
+        "foreign_part",
+        evidence.foreign_part,
+        limits["foreign_part"],
+        "{:.0%} of the mask is no soft tissue",
     )
-    yield _below(
+    yield below(
+        "mixed_part",
+        evidence.mixed_part,
+        limits["mixed_part"],
+        "{:.0%} of the mask are of another density",
+    )
+    if evidence.rim_part is not None:
+        yield below(
+            "rim_part",
+            evidence.rim_part,
+            limits["rim_part"],
+            "{:.0%} of what lies around the mask are as dense as it: it may be too small",
+        )
+    yield below(
         "border_part",
         evidence.border_part,
-        limits,
+        limits["border_part"],
         "the scan may cut the organ off: {:.0%} of its largest section lie on an edge",
     )
-    yield _above("side", evidence.side, limits, "the mask lies on the patient's left ({:.2f})")
-    yield _below(
+    yield above(
+        "side", evidence.side, limits["side"], "the mask lies on the patient's left ({:.2f})"
+    )
+    yield below(
         "slice_jump",
         evidence.slice_jump,
-        limits,
+        limits["slice_jump"],
         "the area jumps by {:.0%} from a plane to the next",
     )
-    yield _above(
+    yield above(
         "largest_part",
         evidence.largest_part,
-        limits,
+        limits["largest_part"],
         "the mask was in pieces: the largest held {:.0%} before the clean-up",
     )
-    yield _below("filled_part", evidence.filled_part, limits, "{:.0%} of the mask were holes")
+    yield below(
+        "filled_part", evidence.filled_part, limits["filled_part"], "{:.0%} of the mask were holes"
+    )
     if evidence.agreement is not None:
-        yield _above(
+        yield above(
             "agreement",
             evidence.agreement,
-            limits,
+            limits["agreement"],
             "flips or models disagree (lowest Dice with their mean {:.3f})",
         )
-    yield _above(
+    yield above(
         "expected_dice",
         evidence.expected_dice,
-        limits,
+        limits["expected_dice"],
         "the network is in doubt (its probabilities promise a Dice of {:.3f})",
     )
-
-
-def _between(name: str, value: float, limits: dict[str, Any], text: str) -> Check:
-    inside = {light: low <= value <= high for light, (low, high) in limits[name].items()}
-    return _check(name, value, not inside["yellow"], not inside["red"], text)
-
-
-def _below(name: str, value: float, limits: dict[str, Any], text: str) -> Check:
-    return _check(name, value, value > limits[name]["yellow"], value > limits[name]["red"], text)
-
-
-def _above(name: str, value: float, limits: dict[str, Any], text: str) -> Check:
-    return _check(name, value, value < limits[name]["yellow"], value < limits[name]["red"], text)
-
-
-def _check(name: str, value: float, yellow: bool, red: bool, text: str) -> Check:
-    light = "red" if red else "yellow" if yellow else "green"
-    return Check(name, round(value, 6), light, text.format(value))

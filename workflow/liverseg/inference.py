@@ -101,12 +101,14 @@ def load_ensemble(
         ]
     else:
         members = [NetworkPredictor(loaded[0][0], compute, [turn]) for turn in turns]
+    labels = first.label_map
     network = Network(
         members=members,
         preprocessing=first.preprocessing,
         patch=_patch(first),
-        n_classes=first.label_map.n_classes - 1,
+        n_classes=labels.n_classes - 1,
         may_shrink=not any(takes_statistics(network) for network, _ in loaded),
+        inner={name: labels.region(name) for name in labels.inner},
     )
     return network, [card for _, card in loaded]
 

@@ -62,6 +62,15 @@ class LabelMap:
         outer = [one for one in regions if not any(one < other for other in regions)]
         return tuple(tuple(sorted(classes)) for classes in outer)
 
+    @property
+    def inner(self) -> dict[str, tuple[int, ...]]:
+        """The regions that lie within another, a tumour in its organ, and the organ's classes."""
+        organs = {
+            name: next(organ for organ in self.outermost if set(self.region(name)) <= set(organ))
+            for name in self.names
+        }
+        return {name: organ for name, organ in organs.items() if self.region(name) != organ}
+
     def problems(self) -> list[str]:
         """What makes these regions unusable: a name twice or taken, a class that cannot occur."""
         lower = [name.lower() for name in self.names]

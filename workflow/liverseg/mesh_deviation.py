@@ -1,30 +1,15 @@
 """How far a surface and the mask that it stands for lie apart, in both directions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import vedo
-from scipy.spatial import cKDTree
 
-from workflow.liverseg.boxes import bounding_box
+from workflow.liverseg.mask_faces import Faces, boundary_faces, distance_to_faces
 from workflow.liverseg.meshes import LPS_FROM_RAS, Surface
 from workflow.liverseg.percentiles import weighted_percentile
 
 NAMES = ("mean_mm", "p95_mm", "maximum_mm", "within_half_voxel")
-
-
-@dataclass(frozen=True)
-class Faces:
-    """The voxel faces between a mask and its outside: centres and half extents (n, 3), indices."""
-
-    centres: np.ndarray
-    halves: np.ndarray
-
-    def areas(self, scale: np.ndarray) -> np.ndarray:
-        """Area (n,) of each face, voxels having edges of length `scale` (3,)."""
-        edges = np.where(self.halves == 0, 1.0, 2 * self.halves * scale)
-        return np.asarray(edges.prod(axis=1))
 
 
 def deviation_from_mask(
@@ -71,44 +56,6 @@ def _figures(
         "maximum_mm": float(max(far.max() for far in in_mm)),
         "within_half_voxel": float(np.mean(near)),
     }
-
-
-def boundary_faces(mask: np.ndarray) -> Faces:
-    """The faces between a mask (i, j, k) and its outside; the border of the scan is outside."""
-    box = bounding_box(mask, margin=1)
-    padded = np.pad(mask[box], 1)
-    origin = np.array([part.start - 1 for part in box])
-    centres, halves = [], []
-    for axis in range(3):
-        where = np.argwhere(np.diff(padded, axis=axis)).astype(np.float64)
-        where[:, axis] += 0.5
-        centres.append(where + origin)
-        halves.append(np.broadcast_to(np.where(np.arange(3) == axis, 0.0, 0.5), where.shape))
-    return Faces(np.concatenate(centres), np.concatenate(halves))
-
-
-def distance_to_faces(points: np.ndarray, faces: Faces, scale: np.ndarray) -> np.ndarray:
-    """Distance of points (n, 3), in voxel indices, to the nearest of the faces; exact.
-
-    Voxels have edges of length `scale` (3,), which gives the distances their unit. The nearest
-    face need not have the nearest centre (where slices are thick, many small faces have nearer
-    ones): as many centres are looked at as can belong to a nearer face.
-    """
-    centres, halves = faces.centres * scale, faces.halves * scale
-    reach = float(np.linalg.norm(halves, axis=1).max())
-    tree, scaled = cKDTree(centres), points * scale
-    nearest = np.empty(len(points))
-    open_, k = np.arange(len(points)), 8
-    while len(open_):
-        k = min(k, len(centres))
-        away, near = (found.reshape(-1, k) for found in tree.query(scaled[open_], k=k))
-        beyond = np.abs(scaled[open_, None] - centres[near]) - halves[near]
-        nearest[open_] = np.linalg.norm(np.maximum(beyond, 0.0), axis=2).min(axis=1)
-        if k == len(centres):
-            break
-        open_ = open_[away[:, -1] < nearest[open_] + reach]
-        k *= 4
-    return nearest
 
 
 def _distance_to_surface(

@@ -17,7 +17,7 @@ LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 GLTF_FROM_LPS = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]]) / 1000.0
 
 CENTRED_MM = 0.08  # how near a surface's centre of gravity is brought to its mask's
-SHIFT = 0.25  # voxels; how far a surface is moved for that at most
+ROUNDS = 6  # of small steps towards it
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ class Surface:
         return len(self.triangles) == 0
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What a smoothed surface was given so that volume and centre are its mask's.
+
+    volume_percent: of the volume, added (or, below 0, taken away). shift_mm: how far its centre of
+    gravity was moved.
+    """
+
+    volume_percent: float = 0.0
+    shift_mm: float = 0.0
+
+
 EMPTY = Surface(np.empty((0, 3)), np.empty((0, 3), dtype=np.int64))
 
 
@@ -44,16 +56,17 @@ def extract_surface(
     iterations: int,
     pass_band: float,
     one_piece: bool = False,
-) -> Surface:
+) -> tuple[Surface, Correction]:
     """Surface of one region where its probability is one half, smooth, with the mask's volume.
 
     `probability` (i, j, k) in 0…1 and `mask` (i, j, k) boolean share the grid that `affine` takes
     to RAS mm. The mask decides what belongs to the region (clean-up took parts away or filled
     holes), the probability where between two voxels the surface runs. With `one_piece` only the
-    largest piece is taken, and cavities in it are filled. EMPTY for an empty mask.
+    largest piece is taken, and cavities in it are filled. EMPTY for an empty mask. With it comes
+    how far smoothing and interpolation had led away from the mask.
     """
     if not mask.any():
-        return EMPTY
+        return EMPTY, Correction()
     box = bounding_box(mask, margin=1)
     inside = np.pad(mask[box], 1)
     if one_piece:
@@ -66,8 +79,13 @@ def extract_surface(
     vertices /= spacing_mm
     first = np.array([part.start - 1 for part in box])
     surface = outwards(to_lps(vertices + first, affine), triangles)
-    surface = with_volume(surface, mask_volume_ml(inside, affine))
-    return with_centre(surface, centre_of_voxels(inside) + first, affine)
+    target_ml = mask_volume_ml(inside, affine)
+    volumed = with_volume(surface, target_ml)
+    centre_mm = to_lps(centre_of_voxels(inside)[None] + first, affine)[0]
+    centred = with_centre(volumed, centre_mm)
+    moved = centre_of_gravity_mm(centred) - centre_of_gravity_mm(volumed)
+    added = float(100.0 * (target_ml - volume_ml(surface)) / target_ml)
+    return centred, Correction(added, float(np.linalg.norm(moved)))
 
 
 def smooth(mesh: vedo.Mesh, *, iterations: int, pass_band: float) -> tuple[np.ndarray, np.ndarray]:
@@ -121,7 +139,7 @@ def with_volume(surface: Surface, target_ml: float) -> Surface:
     dividing them by the area takes them away without changing the shape. Pieces of a few voxels,
     of which smoothing leaves little, are then swollen about their centres, all by one factor.
     """
-    reach_mm = 0.2 * float(np.sqrt(area_cm2(surface) * 100.0 / len(surface.triangles)))
+    reach_mm = _reach_mm(surface)
     for _ in range(3):
         missing_mm3 = (target_ml - volume_ml(surface)) * 1000.0
         step_mm = np.clip(missing_mm3 / (area_cm2(surface) * 100.0), -reach_mm, reach_mm)
@@ -131,18 +149,41 @@ def with_volume(surface: Surface, target_ml: float) -> Surface:
     return surface if abs(factor - 1.0) < 1e-6 else _swollen(surface, float(np.cbrt(factor)))
 
 
-def with_centre(surface: Surface, centre: np.ndarray, affine: np.ndarray) -> Surface:
-    """Move a surface as a whole until its centre of gravity is CENTRED_MM from the mask's voxels'.
+def with_centre(surface: Surface, centre_mm: np.ndarray) -> Surface:
+    """Move vertices along their normals until the centre of gravity is CENTRED_MM from `centre_mm`.
 
-    `centre` (3,) in voxels. Shapes interpolated between thick slices are heavier on the one side
-    than the slices are, by tenths of a mm. What is nearer stays: probabilities know of it more
-    than voxels do. Nothing is moved by more than SHIFT along an axis.
+    Shapes interpolated between thick slices are heavier on the one side than the slices are, by
+    tenths of a mm. Of all moves that put volume and centre right, the one whose square over the
+    surface is least grows evenly from one side to the other: hundredths of a mm are enough, where
+    the surface as a whole would have to go all the way. What is nearer stays: probabilities know
+    more of it than voxels do. `centre_mm` is (3,), LPS; the volume stays.
     """
-    matrix = (LPS_FROM_RAS @ affine)[:3, :3]
-    missing_mm = to_lps(centre[None], affine)[0] - centre_of_gravity_mm(surface)
-    excess = 1 - CENTRED_MM / max(CENTRED_MM, float(np.linalg.norm(missing_mm)))
-    shift = np.clip(np.linalg.solve(matrix, excess * missing_mm), -SHIFT, SHIFT)
-    return Surface(surface.vertices_mm + matrix @ shift, surface.triangles)
+    target_mm3 = volume_ml(surface) * 1000.0
+    reach_mm = _reach_mm(surface)
+    for _ in range(ROUNDS):
+        offset = centre_of_gravity_mm(surface) - centre_mm
+        far = float(np.linalg.norm(offset))
+        if far <= CENTRED_MM:
+            break
+        # Aimed a little nearer, so that the last step need not be exact.
+        aim = offset * 0.95 * CENTRED_MM / far
+        volume_mm3 = volume_ml(surface) * 1000.0
+        missing = np.concatenate(
+            [[target_mm3 - volume_mm3], target_mm3 * aim - volume_mm3 * offset]
+        )
+        places = np.insert(surface.vertices_mm - centre_mm, 0, 1.0, axis=1)
+        weighed = places * vertex_areas(surface)[:, None]
+        step_mm = places @ np.linalg.lstsq(places.T @ weighed, missing, rcond=None)[0]
+        step_mm = np.clip(step_mm, -reach_mm, reach_mm)[:, None]
+        surface = Surface(
+            surface.vertices_mm + step_mm * vertex_normals(surface), surface.triangles
+        )
+    return surface
+
+
+def _reach_mm(surface: Surface) -> float:
+    """How far vertices may move at once without triangles folding over."""
+    return 0.2 * float(np.sqrt(area_cm2(surface) * 100.0 / len(surface.triangles)))
 
 
 def centre_of_voxels(mask: np.ndarray) -> np.ndarray:
@@ -186,6 +227,14 @@ def vertex_normals(surface: Surface) -> np.ndarray:
     )
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     return normals / np.where(length == 0, 1.0, length)
+
+
+def vertex_areas(surface: Surface) -> np.ndarray:
+    """Area (n,) in mm² that belongs to each vertex: a third of its triangles'."""
+    corners = surface.vertices_mm[surface.triangles]
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    thirds = np.repeat(np.linalg.norm(crosses, axis=1) / 6.0, 3)
+    return np.bincount(surface.triangles.ravel(), thirds, len(surface.vertices_mm))
 
 
 def volume_ml(surface: Surface) -> float:

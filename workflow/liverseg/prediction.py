@@ -1,7 +1,7 @@
 """From one CT in HU to classes and probabilities on the scanner's own grid, slab by slab."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ class Network:
     members: the predictors, compared with one another for confidence. preprocessing: the
     `volumes` settings they were trained with. patch: the (x, y, z) voxels they were trained on.
     n_classes: foreground classes. may_shrink: whether smaller windows give the same answer (they
-    do not where a layer takes statistics over its window).
+    do not where a layer takes statistics over its window). inner: the classes of each region
+    within another, of which it is said apart how sure the network is.
     """
 
     members: Sequence[Predictor]
@@ -33,6 +34,7 @@ class Network:
     patch: tuple[int, int, int]
     n_classes: int
     may_shrink: bool = False
+    inner: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,19 +48,29 @@ class Agreement:
     volume_ml: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """How sure the network is of one region: agreement of members, and expected Dice."""
+
+    agreement: Agreement
+    expected_dice: float
+
+
 @dataclass
 class Prediction:
     """Classes and probabilities on the scanner's grid.
 
     mask: uint8 classes (i, j, k). probability: uint8 (i, j, k, c) of the foreground classes,
     255 = certain. expected_dice: the Dice that the probabilities themselves promise,
-    2 Σ_mask p / (Σ p + |mask|); 1 where both are empty.
+    2 Σ_mask p / (Σ p + |mask|); 1 where both are empty. Both are of all foreground; `inner` says
+    the same of each region within another.
     """
 
     mask: np.ndarray
     probability: np.ndarray
     agreement: Agreement
     expected_dice: float
+    inner: dict[str, Doubt]
     tally: Tally
     window: tuple[int, int, int]
 
@@ -98,18 +110,23 @@ def predict(
     blend = _blend(canonical, route, network, overlap=overlap, batch=batch)
     mask = np.zeros(route.source_shape, dtype=np.uint8, order="F")
     probability = np.zeros((*route.source_shape, network.n_classes), dtype=np.uint8, order="F")
-    comparison, promise = _Comparison(len(network.members)), _Promise()
-    for place, foreground in _restored(blend, route, comparison, slab):
+    regions = {"": None, **network.inner}  # all foreground, and what lies within it
+    watches = {name: _Watch(len(network.members), classes) for name, classes in regions.items()}
+    for place, foreground in _restored(blend, route, tuple(watches.values()), slab):
         classes, quantised = decide(foreground)
-        promise.add(foreground, classes)
+        for watch in watches.values():
+            watch.promise(foreground, classes)
         route.to_canonical(mask)[place] = classes
         for channel, values in enumerate(quantised):
             route.to_canonical(probability[..., channel])[place] = values
+    doubts = {name: watch.doubt(route.affine) for name, watch in watches.items()}
+    whole = doubts.pop("")
     return Prediction(
         mask=mask,
         probability=probability,
-        agreement=comparison.agreement(route.affine),
-        expected_dice=promise.dice(),
+        agreement=whole.agreement,
+        expected_dice=whole.expected_dice,
+        inner=doubts,
         tally=blend.tally,
         window=blend.plan.size,
     )
@@ -197,7 +214,7 @@ def _blend(
 
 
 def _restored(
-    blend: Blend, route: Route, comparison: "_Comparison", slab: int
+    blend: Blend, route: Route, watches: "Sequence[_Watch]", slab: int
 ) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
     """Where on the scanner's canonical grid there is any probability, slab by slab.
 
@@ -209,7 +226,8 @@ def _restored(
         low, high = support(z, first, last)
         members = blend.slices(low, high)
         mean = members[0] if len(members) == 1 else members.mean(axis=0)
-        comparison.add(members, mean, low)
+        for watch in watches:
+            watch.compare(members, mean, low)
         there = (mean > NEGLIGIBLE).any(axis=(0, 3))
         columns, rows = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
         if not columns.size:
@@ -222,27 +240,51 @@ def _restored(
         yield (*part, slice(first, last)), foreground
 
 
-class _Comparison:
-    """Counts the voxels of each member and of the mean, each prepared slice once."""
+class _Watch:
+    """Gathers what is said of one region, of all foreground if no classes are given.
 
-    def __init__(self, n_members: int) -> None:
+    Counts the voxels of each member and of the mean on the prepared grid, each slice once, and on
+    the scanner's grid what `expected_dice` needs.
+    """
+
+    def __init__(self, n_members: int, classes: Sequence[int] | None = None) -> None:
+        self.classes = classes
         self.next_slice, self.mean = 0, 0
         self.alone = np.zeros(n_members, dtype=np.int64)
         self.shared = np.zeros(n_members, dtype=np.int64)
+        self.inside, self.everywhere, self.voxels = 0.0, 0.0, 0
 
-    def add(self, members: np.ndarray, mean: np.ndarray, low: int) -> None:
+    def compare(self, members: np.ndarray, mean: np.ndarray, low: int) -> None:
+        """Count prepared slices from `low` on: members `(m, c, x, y, z)`, their mean."""
         new = slice(max(0, self.next_slice - low), None)
         self.next_slice = max(self.next_slice, low + mean.shape[-1])
         if len(members) == 1:
             return
-        together = mean[..., new].sum(axis=0) > 0.5
+        together = self._region(mean[..., new])
         self.mean += int(np.count_nonzero(together))
         for index, member in enumerate(members):
-            alone = member[..., new].sum(axis=0) > 0.5
+            alone = self._region(member[..., new])
             self.alone[index] += np.count_nonzero(alone)
             self.shared[index] += np.count_nonzero(alone & together)
 
-    def agreement(self, affine: np.ndarray) -> Agreement:
+    def promise(self, foreground: np.ndarray, classes: np.ndarray) -> None:
+        """Sum up probabilities `(c, x, y, z)` and the classes that they were made into."""
+        if self.classes is None:
+            chance = foreground[0] if len(foreground) == 1 else foreground.sum(axis=0)
+            inside = classes > 0
+        else:
+            chance = foreground[np.array(self.classes) - 1].sum(axis=0)
+            inside = np.isin(classes, self.classes)
+        self.everywhere += float(chance.sum(dtype=np.float64))
+        self.inside += float(chance.sum(dtype=np.float64, where=inside))
+        self.voxels += int(np.count_nonzero(inside))
+
+    def doubt(self, affine: np.ndarray) -> Doubt:
+        """What came of it; `affine` is that of the prepared grid."""
+        total = self.everywhere + self.voxels
+        return Doubt(self._agreement(affine), 2 * self.inside / total if total else 1.0)
+
+    def _agreement(self, affine: np.ndarray) -> Agreement:
         if len(self.alone) == 1:
             return Agreement((), ())
         dice = [
@@ -251,19 +293,8 @@ class _Comparison:
         ]
         return Agreement(tuple(dice), tuple(float(n) * voxel_ml(affine) for n in self.alone))
 
-
-class _Promise:
-    """Sums up what `expected_dice` needs."""
-
-    def __init__(self) -> None:
-        self.inside, self.everywhere, self.voxels = 0.0, 0.0, 0
-
-    def add(self, foreground: np.ndarray, classes: np.ndarray) -> None:
-        together = foreground[0] if len(foreground) == 1 else foreground.sum(axis=0)
-        self.everywhere += float(together.sum(dtype=np.float64))
-        self.inside += float(together.sum(dtype=np.float64, where=classes > 0))
-        self.voxels += int(np.count_nonzero(classes))
-
-    def dice(self) -> float:
-        total = self.everywhere + self.voxels
-        return 2 * self.inside / total if total else 1.0
+    def _region(self, foreground: np.ndarray) -> np.ndarray:
+        inside = foreground.sum(axis=0) > 0.5
+        if self.classes is None:
+            return inside
+        return inside & np.isin(foreground.argmax(axis=0) + 1, self.classes)

@@ -8,6 +8,7 @@ import numpy as np
 
 from workflow.liverseg.cleanup import CleanUp
 from workflow.liverseg.confidence import gather, judge
+from workflow.liverseg.inner_regions import gather_inner
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.prediction import Prediction
 from workflow.liverseg.voxels import voxel_ml
@@ -36,7 +37,8 @@ def record_of(
         agreement=prediction.agreement,
         expected_dice=prediction.expected_dice,
     )
-    light, checks = judge(evidence, limits)
+    inner = gather_inner(prediction.mask, voxel_ml(affine), labels, prediction.inner)
+    light, checks = judge(evidence, limits, inner)
     return {
         "format": FORMAT,
         "patient": patient,
@@ -47,6 +49,7 @@ def record_of(
             "checks": [asdict(check) for check in checks],
             "expected_dice": prediction.expected_dice,
             "members": asdict(prediction.agreement),
+            "inner": {name: asdict(doubt) for name, doubt in prediction.inner.items()},
         },
         "volume_ml": _volumes(prediction.mask, affine, labels),
         "clean_up": asdict(clean),

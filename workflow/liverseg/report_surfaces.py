@@ -9,7 +9,6 @@ import numpy as np
 from workflow.liverseg.report_payload import to_base64
 
 TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
-MARGIN_VOXELS = 2
 MOST_VERTICES = 65535  # what a 16-bit index reaches
 
 
@@ -45,25 +44,17 @@ def signed_distances(
 ) -> np.ndarray | None:
     """Distance in mm of points (n, 3), RAS mm, to the border of a boolean mask (i, j, k).
 
-    Positive outside of the mask, negative within; None if the mask is empty. Exact at voxel
-    centres up to the half voxel between a centre and the border, which is taken off; linear
-    between them.
+    Positive outside of the mask, negative within; exact, also where slices are thick. None if the
+    mask is empty.
     """
     if not reference.any():
         return None
-    import edt
-    from scipy.ndimage import map_coordinates
+    from workflow.liverseg.mask_faces import boundary_faces, contains, distance_to_faces
 
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     places = (points_mm - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
-    box, low = _box(reference, places)
-    inside = np.ascontiguousarray(reference[box])
-    # Distances to the nearest voxel of the other kind; beyond the scan nothing is known.
-    outer = edt.edt(~inside, anisotropy=tuple(spacing), black_border=False)
-    inner = edt.edt(inside, anisotropy=tuple(spacing), black_border=False)
-    half = 0.5 * float(spacing.min())
-    signed = np.where(inside, half - inner, outer - half).astype(np.float32)
-    return map_coordinates(signed, (places - low).T, order=1, mode="nearest")
+    far = distance_to_faces(places, boundary_faces(reference), spacing)
+    return np.where(contains(reference, places), -far, far)
 
 
 def encode_surface(
@@ -119,20 +110,6 @@ def prepare_surface(
     if reference is not None:
         distances = signed_distances(lps_to_ras(vertices), reference, affine)
     return encode_surface(vertices, triangles, distances, range_mm=settings["distance_range_mm"])
-
-
-def _box(reference: np.ndarray, places: np.ndarray) -> tuple[tuple[slice, ...], np.ndarray]:
-    """The part of the scan that holds both the mask and the points, and its first voxel."""
-    box, first = [], []
-    for axis, count in enumerate(reference.shape):
-        others = tuple(other for other in range(3) if other != axis)
-        inside = np.flatnonzero(reference.any(axis=others))
-        low = min(float(inside[0]), float(places[:, axis].min())) - MARGIN_VOXELS
-        high = max(float(inside[-1]), float(places[:, axis].max())) + MARGIN_VOXELS
-        start, stop = max(0, int(np.floor(low))), min(count, int(np.ceil(high)) + 1)
-        box.append(slice(start, stop))
-        first.append(start)
-    return tuple(box), np.array(first, dtype=np.float64)
 
 
 def region_colours(count: int) -> Sequence[str]:

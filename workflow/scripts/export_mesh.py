@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from workflow.liverseg.files import write_json
-from workflow.liverseg.images import read_image
-from workflow.liverseg.intake import read_case
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.mesh_files import write_scene, write_surface
+from workflow.liverseg.mesh_inputs import read_mesh_inputs
 from workflow.liverseg.mesh_records import (
     make_surface,
     region_probability,
@@ -21,17 +20,16 @@ def main(
 ) -> None:  # fmt: skip
     """Write one file per region and format (`{region}.{format}`), the scene and the record."""
     label_map = LabelMap.from_settings(settings["labels"])
-    classes, soft = read_image(mask, dtype=None), read_image(probability)
-    hu = read_case(image, None, patient).image.data
+    scan = read_mesh_inputs(mask, probability, image, patient)
     colours = scene_colours(label_map.names)
     surfaces, regions = {}, {}
     for region in label_map.names:
-        inside = label_map.inside(classes.data, region)
-        chance = region_probability(soft.data, label_map, region)
-        surface = make_surface(chance, inside, classes.affine, settings=settings["mesh"])
+        inside = label_map.inside(scan.classes, region)
+        chance = region_probability(scan.probability, label_map, region, slope=scan.slope)
+        surface, correction = make_surface(chance, inside, scan.affine, settings=settings["mesh"])
         for path in (path for path in meshes if path.stem == region):
             write_surface(path, surface, name=region, colour=colours[region][:3])
-        regions[region] = region_record(surface, inside, classes.affine, hu)
+        regions[region] = region_record(surface, inside, scan.affine, scan.hu, correction)
         surfaces[region] = surface
     write_scene(scene, surfaces, colours)
     write_json(record, {"patient": patient, "model": model, "frame": "LPS", "regions": regions})
