@@ -100,13 +100,6 @@ def _unet3d(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
     return Plan("UNet3D", {**channels, **own}, 2 ** (levels - 1))
 
 
-# What stands behind a norm. A PReLU's slope is learnt, which on a CPU costs a tenth of a step.
-ACTIVATIONS = {
-    "prelu": "PRELU",
-    "leaky_relu": ("LEAKYRELU", {"negative_slope": 0.01, "inplace": True}),
-}
-
-
 def _unet(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
     widths = settings.get("channels", [16, 32, 64, 128])
     norm = settings.get("norm", "instance")
@@ -115,7 +108,6 @@ def _unet(settings: dict[str, Any], channels: dict[str, int]) -> Plan:
         "channels": widths,
         "strides": [2] * (len(widths) - 1),
         "num_res_units": settings.get("residual_units", 2),
-        "act": ACTIVATIONS[settings.get("activation", "prelu")],
         "norm": ["instance", {"affine": True}] if norm == "instance" else norm,
         "dropout": settings.get("dropout", 0.0),
     }
