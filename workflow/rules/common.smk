@@ -401,8 +401,8 @@ def exported_models(wildcards):
 
 def checked_volume(wildcards):
     """A volume to compare exported models on: a training patient's, or of one to be predicted."""
-    patients = [] if RELEASED else patients_of(wildcards, "train")
-    return f"results/volumes/{(patients or predicted())[0]}.npz"
+    patient = (predicted() if RELEASED else patients_of(wildcards, "train"))[0]
+    return f"results/volumes/{patient}.npz"
 
 
 def model_records(wildcards):
