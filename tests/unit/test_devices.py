@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from workflow.liverseg.devices import choose_compute
+from workflow.liverseg.devices import choose_compute, memory_told
 from workflow.liverseg.errors import LiversegError
 
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
@@ -38,3 +38,11 @@ def test_the_users_own_cublas_workspace_stays(monkeypatch):
     monkeypatch.setenv(CUBLAS, ":16:8")
     choose_compute({"device": "cpu"})
     assert os.environ[CUBLAS] == ":16:8"
+
+
+def test_a_gpu_without_memory_left_is_told_with_what_takes_less():
+    with (
+        pytest.raises(LiversegError, match=r"(?s)cuda for batches of 4.*training\.accumulate"),
+        memory_told(torch.device("cuda"), {"batch_size": 4}),
+    ):
+        raise torch.OutOfMemoryError

@@ -152,14 +152,18 @@ def peak_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def out_of_memory(device: torch.device, training: dict[str, Any]) -> Exception:
-    """The error that says what took the device's memory, and what takes less."""
-    return fault(
-        found=f"no memory left on {device} for batches of {training['batch_size']}",
-        expected="room for network, gradients and one batch",
-        remedy="lower `training.batch_size` (and raise `training.accumulate` as much: the same "
-        "samples a step), `training.patch`, or the model's width",
-    )
+@contextmanager
+def memory_told(device: torch.device, training: dict[str, Any]) -> Iterator[None]:
+    """Where the device's memory ends, say what took it, and what takes less."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise fault(
+            found=f"no memory left on {device} for batches of {training['batch_size']}",
+            expected="room for network, gradients and one batch",
+            remedy="lower `training.batch_size` (and raise `training.accumulate` as much: the same "
+            "samples a step), `training.patch`, or the model's width",
+        ) from error
 
 
 def device_free_bytes(device: torch.device) -> int:

@@ -12,12 +12,7 @@ import torch
 from torch import nn
 
 from workflow.liverseg.checkpoints import ResumeFolder, resume_key
-from workflow.liverseg.devices import (
-    Compute,
-    choose_compute,
-    machine_settings,
-    out_of_memory,
-)
+from workflow.liverseg.devices import Compute, choose_compute, machine_settings, memory_told
 from workflow.liverseg.distributed import ALONE, ProcessGroup
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import sha256, write_table
@@ -79,16 +74,12 @@ def run_training(
     Every process of `group` calls it with the same arguments; the first writes.
     """
     training = merged(settings["training"], settings["model"].get("training", {}))
-    architecture = {key: value for key, value in settings["model"].items() if key != "training"}
     labels = LabelMap.from_settings(settings["labels"])
     events = EventFile(files.events) if group.leads else None
     report = Reporter(name, terminal, events=events, quiet=not group.leads)
     compute = choose_compute(training)
     with machine_settings(compute, training["threads"]), StopSignal().listening() as stop:
-        torch.manual_seed(training["seed"])
-        network = build_network(architecture, out_channels=labels.n_classes)
-        check_batch(has_batch_norm(network), training)
-        network = together(network, group, compute)
+        network = _first_network(files, settings, training, compute, report, group)
         data = TrainingSet(
             read_chunks(files.train_images, files.train_labels, files.train_kept),
             settings=training,
@@ -97,9 +88,6 @@ def run_training(
             group=group,
         )
         validation = read_validation(files.validation_volumes)
-        for start in files.warm_start:
-            anew = warm_start(network, start, n_classes=labels.n_classes)
-            report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
         weights = _class_weights(training, data, labels, compute)
         loss = build_loss(training["loss"], weights, group)
         facts = {
@@ -110,35 +98,56 @@ def run_training(
             "processes": group.size,
         }
         resume = ResumeFolder(resume_root / resume_key(facts, files.inputs, name))
-        with resume.held() if group.leads else nullcontext(), report.closing():
-            try:
-                cost = try_step(
-                    network, data, loss=loss, accumulate=training["accumulate"], compute=compute
-                )
-                report.say(_summary(compute, data, training, cost, group))
-                trained = train(
-                    network,
-                    data,
-                    validation,
-                    loss=loss,
-                    labels=labels,
-                    settings=training,
-                    compute=compute,
-                    resume=resume,
-                    report=report,
-                    stop=stop,
-                    group=group,
-                )
-            except torch.OutOfMemoryError as error:
-                raise out_of_memory(compute.device, training) from error
-            if not group.leads:
-                return trained
-            card = _card(name, architecture, training, settings, files, trained, data, compute)
-            write_table(files.history, pd.DataFrame(trained.history))
-            write_events(files.events, trained.history)
-            save_model(files.weights, files.card, trained.weights, card)
-            resume.remove()
+        held = resume.held() if group.leads else nullcontext()
+        with held, report.closing(), memory_told(compute.device, training):
+            cost = try_step(
+                network, data, loss=loss, accumulate=training["accumulate"], compute=compute
+            )
+            report.say(_summary(compute, data, training, cost, group))
+            trained = train(
+                network,
+                data,
+                validation,
+                loss=loss,
+                labels=labels,
+                settings=training,
+                compute=compute,
+                resume=resume,
+                report=report,
+                stop=stop,
+                group=group,
+            )
+            if group.leads:
+                card = _card(name, settings, training, files, trained, data, compute)
+                write_table(files.history, pd.DataFrame(trained.history))
+                write_events(files.events, trained.history)
+                save_model(files.weights, files.card, trained.weights, card)
+                resume.remove()
     return trained
+
+
+def _architecture(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings["model"].items() if key != "training"}
+
+
+def _first_network(
+    files: TrainingFiles,
+    settings: dict[str, Any],
+    training: dict[str, Any],
+    compute: Compute,
+    report: Reporter,
+    group: ProcessGroup,
+) -> nn.Module:
+    """The network as training begins: drawn by the seed, or with weights taken over."""
+    torch.manual_seed(training["seed"])
+    n_classes = LabelMap.from_settings(settings["labels"]).n_classes
+    network = build_network(_architecture(settings), out_channels=n_classes)
+    check_batch(has_batch_norm(network), training)
+    network = together(network, group, compute)
+    for start in files.warm_start:
+        anew = warm_start(network, start, n_classes=n_classes)
+        report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
+    return network
 
 
 def _summary(
@@ -214,9 +223,8 @@ def _class_weights(
 
 def _card(
     name: str,
-    architecture: dict[str, Any],
-    training: dict[str, Any],
     settings: dict[str, Any],
+    training: dict[str, Any],
     files: TrainingFiles,
     trained: Trained,
     data: TrainingSet,
@@ -236,7 +244,7 @@ def _card(
     versions = {package: importlib.metadata.version(package) for package in RECORDED}
     return ModelCard(
         name=name,
-        architecture=architecture,
+        architecture=_architecture(settings),
         labels=settings["labels"],
         preprocessing=settings["volumes"],
         chunk_slices=settings["chunks"]["slices"],
