@@ -161,7 +161,8 @@ def _check_alike(name: str, model: dict[str, Any], card: Path) -> None:
         there = read_json(card)["architecture"]
     except (ValueError, KeyError, TypeError):
         return
-    free = {"training", "dropout", "deep_supervision"}
+    # What the weights themselves tell, or do not hang on.
+    free = {"training", "dropout", "deep_supervision", "blocks_up"}
     differs = sorted(
         key for key in (set(model) | set(there)) - free if model.get(key) != there.get(key)
     )
