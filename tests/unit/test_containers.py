@@ -31,6 +31,12 @@ def test_of_very_many_folders_those_above_are_bound() -> None:
     assert folders_to_bind(Path("/liverseg"), files) == "/data/dicom,/liverseg"
 
 
+def test_a_crowded_folder_does_not_raise_one_that_lies_elsewhere() -> None:
+    files = [Path(f"/mnt/dicom/p{number}/s1/1.dcm") for number in range(131)]
+    bound = folders_to_bind(Path("/liverseg"), [*files, Path("/models/x/model.safetensors")])
+    assert bound == "/liverseg,/mnt/dicom,/models/x"
+
+
 def test_a_name_that_apptainer_would_misread_is_refused() -> None:
     with pytest.raises(LiversegError, match="a comma or a colon"):
         folders_to_bind(Path("/liverseg"), [Path("/data/a,b/ct.nii.gz")])

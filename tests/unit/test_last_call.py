@@ -8,6 +8,7 @@ import pytest
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.last_call import (
     Call,
+    check_makes_nothing_anew,
     check_same_settings,
     last_call,
     record_call,
@@ -84,3 +85,17 @@ def test_another_configuration_is_refused_and_other_options_are_not(
     with pytest.raises(LiversegError, match=r"expected: .*--configfile /c/lits\.yaml") as caught:
         check_same_settings(call, command.split(), tmp_path)
     assert "remedy: go on without ARGS" in str(caught.value)
+
+
+def test_a_call_that_accepts_what_is_there_is_no_run_to_go_on_with(tmp_path: Path) -> None:
+    record_call(tmp_path, ["--cores", "4"])
+    record_call(tmp_path, ["--cores", "1", "--touch"])
+    call = last_call(tmp_path)
+    assert call is not None
+    assert call.arguments == ["--cores", "4"]
+
+
+def test_a_call_that_makes_things_anew_is_not_made_again_unasked() -> None:
+    check_makes_nothing_anew(Call(["--cores", "4"], "/run", []))
+    with pytest.raises(LiversegError, match=r"started with -R.*\n.*make resume"):
+        check_makes_nothing_anew(Call(["--cores", "4", "-R", "train_model"], "/run", []))

@@ -44,6 +44,16 @@ def test_the_least_bound_of_a_control_group_counts(tmp_path, groups, folder, lim
     assert memory_free_bytes(machine(tmp_path, files)) == 13 * GIB
 
 
+def test_files_kept_at_hand_are_free(tmp_path):
+    files = {
+        "proc/self/cgroup": "0::/job\n",
+        "sys/fs/cgroup/job/memory.max": f"{16 * GIB}\n",
+        "sys/fs/cgroup/job/memory.current": f"{15 * GIB}\n",
+        "sys/fs/cgroup/job/memory.stat": f"anon {GIB}\ninactive_file {14 * GIB}\n",
+    }
+    assert memory_free_bytes(machine(tmp_path, files)) == 15 * GIB
+
+
 def test_no_limit_is_none(tmp_path):
     files = {
         "proc/self/cgroup": "0::/user\n",

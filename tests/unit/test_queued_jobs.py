@@ -8,7 +8,7 @@ import pytest
 
 from workflow.liverseg import upkeep
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.queued_jobs import MARKERS, queued_jobs
+from workflow.liverseg.queued_jobs import MARKERS, UNASKED, queued_jobs
 
 
 def mark(folder: Path, **jobs: str | None) -> None:
@@ -60,3 +60,12 @@ def test_a_scheduler_that_does_not_answer_is_not_taken_for_an_empty_queue(
     answering(squeue, "echo Unable to contact slurm controller >&2; exit 1")
     with pytest.raises(LiversegError, match="found: Unable to contact"):
         queued_jobs(tmp_path)
+
+
+def test_a_scheduler_is_not_asked_where_the_user_says_so(
+    tmp_path: Path, squeue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark(tmp_path, a="17")
+    answering(squeue, "exit 1")
+    monkeypatch.setenv(UNASKED, "1")
+    assert queued_jobs(tmp_path) == []

@@ -160,5 +160,7 @@ def test_to_begin_from_another_network_is_refused_with_what_differs(tmp_path):
     other = {"network": "unet3d", "width": 8, "training": {}}
     release(tmp_path, card=CARD | {"architecture": {"network": "unet3d", "width": 32}})
     config = {"training": {"warm_start": str(tmp_path)}, "models": {"a": other}, "train": ["a"]}
-    with pytest.raises(LiversegError, match=r"(?s)`width` is 8.*`width` is 32.*same network"):
+    with pytest.raises(
+        LiversegError, match=r"(?s)`width` is 8.*`width` is 32.*same network, width and norm"
+    ):
         warm_starts(config)

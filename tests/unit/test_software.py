@@ -43,6 +43,14 @@ def test_the_same_versions_and_builds_for_another_device_are_no_news(results: Pa
     assert versions_note([card], last, PRESENT) is None
 
 
+def test_damaged_records_keep_nobody_from_starting(results: Path) -> None:
+    card = write(results / "models/unet/model.json", {})
+    last = results / "provenance/versions.json"
+    last.parent.mkdir(parents=True)
+    last.write_text("{")
+    assert versions_note([card], last, PRESENT) is None
+
+
 def test_before_the_first_run_there_is_nothing_to_tell(results: Path) -> None:
     cards = [results / "models/unet/model.json"]
     assert versions_note(cards, results / "provenance/versions.json", PRESENT) is None

@@ -200,7 +200,9 @@ def test_a_signal_during_validation_ends_it_and_no_step_is_lost(tmp_path, monkey
     trained = run_training(twice, settings=settings, **how)
     assert len(calls) == 1 + 3 * 2  # each epoch's validation once, whole
     assert [row["step"] for row in trained.history] == [3, 6, 9]
+    interrupted = [path.read_bytes() for path in (files.history, files.events)]
     reference = run_training(twice, settings=settings, **how)
+    assert interrupted == [path.read_bytes() for path in (files.history, files.events)]
     assert all(
         torch.equal(trained.weights[name], reference.weights[name]) for name in trained.weights
     )
@@ -295,7 +297,7 @@ def test_a_warm_start_of_another_network_is_refused(tmp_path, other):
     files, _ = run(tmp_path, "first", epochs=1)
     warm = replace(files_in(tmp_path, "second"), warm_start=[files.weights])
     settings = {**tiny_settings(epochs=1), "model": other}
-    with pytest.raises(LiversegError, match="same network and width"):
+    with pytest.raises(LiversegError, match="same network, width"):
         run_training(warm, name="warm", settings=settings, resume_root=tmp_path / ".resume")
 
 

@@ -34,9 +34,16 @@ def _shown(word: str, directory: Path, root: Path) -> str:
     option, equals, value = word.rpartition("=")
     # A relative path is one from the run's folder or from where Snakemake was called.
     places = (directory, Path(os.environ.get("PWD", directory)))
-    there = [path for place in places if (path := place / Path(value).expanduser()).exists()]
+    there = [path for place in places if _exists(path := place / Path(value).expanduser())]
     for part in OWN:
         if value and there and there[0].resolve().is_relative_to((root / part).resolve()):
             return f"{option}{equals}{os.path.relpath(there[0].resolve(), root.resolve())}"
     named = value and (there or os.sep in value)
     return f"{option}{equals}{NOT_NAMED if named else value}"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long for a name: settings in words
+        return False

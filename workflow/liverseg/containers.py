@@ -1,6 +1,7 @@
 """What a container must see of the machine besides the folder that it works in."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,8 +27,8 @@ def folders_to_bind(root: Path, files: Iterable[Path]) -> str:
     places = {path.absolute() for path in files}
     places |= {path.resolve() for path in places}
     folders = _outermost({path.parent for path in places})
-    while len(folders) > MOST_FOLDERS:
-        folders = _outermost({folder.parent for folder in folders})
+    while len(folders) > MOST_FOLDERS and (above := _most_crowded(folders)):
+        folders = _outermost({*folders, above})
     folders = _outermost(folders | {root.resolve()})
     for folder in folders:
         if set(str(folder)) & set(",:"):
@@ -43,6 +44,14 @@ def bind(folders: str) -> None:
     """Let Apptainer, started by this process or below it, bind folders besides the user's own."""
     bound = filter(None, [os.environ.get("APPTAINER_BIND", ""), folders])
     os.environ["APPTAINER_BIND"] = ",".join(bound)
+
+
+def _most_crowded(folders: set[Path]) -> Path | None:
+    """The folder right above most of the deepest ones; never the root, which would hide all."""
+    deepest = max(len(folder.parts) for folder in folders)
+    counts = Counter(folder.parent for folder in folders if len(folder.parts) == deepest)
+    above, _ = max(counts.items(), key=lambda item: (item[1], str(item[0])))
+    return above if len(above.parts) > 1 else None
 
 
 def _outermost(folders: set[Path]) -> set[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.files import read_json, write_json
 
+FORCING = {"-f", "--force", "-F", "--forceall", "-R", "--forcerun"}
 CALL = Path(".snakemake/liverseg/last_call.json")
 
 
@@ -32,7 +33,12 @@ class Call:
 
 
 def record_call(directory: Path, arguments: list[str]) -> None:
-    """Write down how this process, which drives the run in `directory`, was called."""
+    """Write down how this process, which drives the run in `directory`, was called.
+
+    Not a call that only accepts what is there: it is no run to go on with.
+    """
+    if {"--touch", "-t"} & set(arguments):
+        return
     place = _called_from(directory.resolve(), arguments)
     _write(directory, Call(arguments=arguments, place=str(place), lost_bundles=[]))
 
@@ -57,8 +63,19 @@ def check_same_settings(call: Call, command: list[str], directory: Path) -> None
         raise fault(
             expected=f"the configuration that the run was started with: {_told(before)}",
             found=_told(now),
-            remedy="go on without ARGS, which takes the run's own; to change the settings, call "
-            "snakemake with the new ones once the run has been resumed or given up",
+            remedy="go on without ARGS, which takes the run's own; to give it up and change the "
+            "settings, call snakemake with the new ones: first with --unlock, then without",
+        )
+
+
+def check_makes_nothing_anew(call: Call) -> None:
+    """LiversegError when the call was told to make again what is there: it would once more."""
+    told = sorted(FORCING & set(call.arguments))
+    if told:
+        raise fault(
+            found=f"the run was started with {' '.join(told)}, which would make again what is done",
+            remedy="name the options without it: "
+            'make resume DIR=… ARGS="--configfile … --config …"',
         )
 
 

@@ -77,6 +77,16 @@ def _left_by_groups(root: Path) -> Iterator[int]:
         for folder in (group, *group.parents):
             with contextlib.suppress(OSError, ValueError):  # the root has none; `max` is no limit
                 limit, used = (int((folder / name).read_text()) for name in names)
-                yield max(0, limit - used)
+                yield max(0, limit - used + _given_back(folder / "memory.stat"))
             if folder == base:
                 break
+
+
+def _given_back(stat: Path) -> int:
+    """Bytes of files that a control group keeps at hand, and gives back when they are wanted."""
+    try:
+        lines = stat.read_text().splitlines()
+    except OSError:
+        return 0
+    found = dict(line.split(maxsplit=1) for line in lines)
+    return int(found.get("total_inactive_file", found.get("inactive_file", 0)))

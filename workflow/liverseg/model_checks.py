@@ -95,7 +95,9 @@ def _size_problems(
     """Samples that leave one voxel at the deepest level, or are larger than the network takes."""
     known = [side for side in sample if side is not None]
     deepest = coarsest(model)
-    if len(known) == 3 and all(side <= deepest for side in known):
+    # Batch norm has the batch's other samples, group norm other channels; UNETR has one size.
+    alone = not takes_batch_norm(model) and model["network"] not in {"segresnet", "unetr"}
+    if alone and len(known) == 3 and all(side <= deepest for side in known):
         yield (
             f"samples of {'×'.join(map(str, known))} voxels are one voxel at the deepest level, "
             f"{deepest} times as coarse, and have no statistics there; enlarge `training.patch` "

@@ -137,12 +137,20 @@ def warm_start(network: nn.Module, weights: Path, *, n_classes: int) -> list[str
     }
     other_classes = len(changes) == 1 and {new for _, new in changes} == {n_classes}
     headless = all(n_classes in own[name].shape[:1] for name in set(anew) - set(there))
-    if not fitting or not headless or (changes and not other_classes):
+    same_norms = _statistics(there) == _statistics(own)
+    if not fitting or not headless or not same_norms or (changes and not other_classes):
         raise fault(
             file=weights,
             expected="weights that fit in name and shape, but for the classes",
-            found=f"{len(anew)} of {len(own)} that do not, such as {anew[0]}",
-            remedy="set `training.warm_start` to a model of the same network and width, or to null",
+            found=f"{len(anew)} of {len(own)} that do not"
+            + ("" if same_norms else ", and another norm"),
+            remedy="set `training.warm_start` to a model of the same network, width and norm, "
+            "or to null",
         )
     network.load_state_dict({**own, **fitting})
     return anew
+
+
+def _statistics(tensors: dict[str, torch.Tensor]) -> set[str]:
+    """Names of the running means, which batch norms have and instance norms have not."""
+    return {name for name in tensors if name.endswith("running_mean")}

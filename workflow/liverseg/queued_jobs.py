@@ -8,6 +8,7 @@ from pathlib import Path
 
 from workflow.liverseg.errors import fault
 
+UNASKED = "LIVERSEG_QUEUE_UNASKED"
 MARKERS = Path(".snakemake/incomplete")  # Snakemake's: one an output that a job is to write
 
 
@@ -15,8 +16,11 @@ def queued_jobs(directory: Path) -> list[str]:
     """Slurm's numbers of the jobs that write outputs of `directory` and have not ended.
 
     A job that waits in the queue holds no lease yet; Snakemake's marker of an unfinished output
-    names it. Empty where no job was handed to a scheduler, or where there is no `squeue`.
+    names it. Empty where no job was handed to a scheduler, where there is no `squeue`, or where
+    the user says by UNASKED that it is not to be asked.
     """
+    if os.environ.get(UNASKED):
+        return []
     handed_over = _handed_over(directory / MARKERS)
     if not handed_over or shutil.which("squeue") is None:
         return []
@@ -48,7 +52,7 @@ def _in_the_queue() -> set[str]:
         raise fault(
             expected="an answer of squeue: jobs of the interrupted run may still be in the queue",
             found=failed,
-            remedy="start again when Slurm answers; if its jobs are certain to be gone, remove "
-            f"{MARKERS} first",
+            remedy="start again when Slurm answers; if its jobs are certain to be gone, with "
+            f"{UNASKED}=1 in the environment",
         )
     return set(asked.stdout.split())

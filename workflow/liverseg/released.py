@@ -171,5 +171,6 @@ def _check_alike(name: str, model: dict[str, Any], card: Path) -> None:
             expected=f"`warm_start` of a model like `models.{name}`, whose "
             + ", ".join(f"`{key}` is {model.get(key)}" for key in differs),
             found="one whose " + ", ".join(f"`{key}` is {there.get(key)}" for key in differs),
-            remedy="set `training.warm_start` to a model of the same network and width, or to null",
+            remedy="set `training.warm_start` to a model of the same network, width and norm, "
+            "or to null",
         )

@@ -49,15 +49,25 @@ def versions_note(cards: Iterable[Path], last_run: Path, present: Mapping[str, s
     told = []
     for card in filter(Path.is_file, cards):
         model = "/".join(card.parent.parts[2:])
-        told += _differences(f"model {model}", read_json(card)["versions"], present)
+        told += _differences(f"model {model}", _recorded(card, "versions"), present)
     if last_run.is_file():
-        told += _differences("the last run", read_json(last_run), present)
+        told += _differences("the last run", _recorded(last_run), present)
     if not told:
         return None
     return (
         f"Versions of software have changed: {'; '.join(told)}. Nothing is made again for that: "
         "what is there stays, what is made from now on is made with the present ones."
     )
+
+
+def _recorded(path: Path, key: str | None = None) -> Mapping[str, str]:
+    """The versions in a file; none where it is damaged, which whoever needs the file will say."""
+    try:
+        content = read_json(path)
+        versions = content if key is None else content[key]
+        return {str(name): str(version) for name, version in versions.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _differences(what: str, recorded: Mapping[str, str], present: Mapping[str, str]) -> list[str]:

@@ -19,7 +19,7 @@ from workflow.liverseg.losses import Loss, deeply_supervised, overlap
 from workflow.liverseg.schedules import build_optimiser, rate_factor
 from workflow.liverseg.training_data import TrainingSet
 from workflow.liverseg.training_progress import Reporter
-from workflow.liverseg.training_state import Tensors, TrainingState, snapshot
+from workflow.liverseg.training_state import Progress, Tensors, TrainingState, snapshot
 from workflow.liverseg.validation import ValidationScore, validate
 from workflow.liverseg.volumes import Volume
 
@@ -121,7 +121,9 @@ def train(
                     progress.epochs_without_gain = 0
                 else:
                     progress.epochs_without_gain += every
-            progress.history.append(_row(state, epoch, steps_per_epoch, score))
+            last = rate_factor(settings["schedule"], progress.step - 1, steps)
+            rate = settings["optimiser"]["learning_rate"] * progress.rate_scale * last
+            progress.history.append(_row(progress, epoch, steps_per_epoch, rate, score))
             progress.loss_sum = progress.dice_sum = 0.0
             report.epoch(progress.history)
             continue
@@ -237,13 +239,12 @@ def _check_rollbacks(done: int, settings: dict[str, Any], epoch: int, index: int
 
 
 def _row(
-    state: TrainingState, epoch: int, steps: int, score: ValidationScore | None
+    progress: Progress, epoch: int, steps: int, rate: float, score: ValidationScore | None
 ) -> dict[str, Any]:
-    progress = state.progress
     row: dict[str, Any] = {
         "epoch": epoch,
         "step": progress.step,
-        "learning_rate": state.optimiser.param_groups[0]["lr"],
+        "learning_rate": rate,
         "train_loss": progress.loss_sum / steps,
         "train_dice": progress.dice_sum / steps,
         "validation_dice": score.dice if score else None,

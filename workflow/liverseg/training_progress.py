@@ -121,6 +121,6 @@ def duration(seconds: float) -> str:
     """Minutes and seconds in words; hours too, where there are some."""
     hours, seconds = divmod(round(seconds), 3600)
     if hours:
-        return f"{hours} h {round(seconds / 60):02d} min"
+        return f"{hours} h {seconds // 60:02d} min"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -160,11 +160,11 @@ def _summary(
     """One line, before the first step: where, in what, on what, and what it will cost."""
     many = f", {group.size} processes" if group.size > 1 else ""
     steps = data.steps * training["epochs"]
+    time = f"{steps} steps of {cost.seconds:.2f} s: about {duration(steps * cost.seconds)} in all"
     return (
         f"{compute.describe()}; {training['threads']} threads{many}; {data.describe()}, "
-        f"patches of {'×'.join(map(str, data.patch))}; {cost.peak_bytes / 1e9:.1f} GB in use; "
-        f"{steps} steps of {cost.seconds:.2f} s: about {duration(steps * cost.seconds)}, "
-        "validation aside"
+        f"patches of {'×'.join(map(str, data.patch))}; {cost.peak_bytes / 1e9:.1f} GB in use so "
+        f"far; {time}, validation aside"
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.files import UNFINISHED, write_json
 from workflow.liverseg.last_call import (
+    check_makes_nothing_anew,
     check_same_settings,
     last_call,
     names_directory,
@@ -30,10 +31,11 @@ DRIVERS = Path(".snakemake/liverseg/drivers")  # a record each: with --nolock th
 def driver_starts(directory: Path) -> str | None:
     """Write down that this process drives the run in `directory`; say which other one does, too.
 
-    LiversegError when no other does, but jobs of one that is gone are still at work.
+    LiversegError when jobs of one that is gone are still at work: whoever holds Snakemake's lock is
+    alone, whatever record another has left.
     """
     other = next(_drivers_by_record(directory), None)
-    if other is None:
+    if "--nolock" not in sys.argv:
         _check_no_job_works(directory)
     record_call(directory, sys.argv[1:])
     host, pid = socket.gethostname(), os.getpid()
@@ -101,6 +103,8 @@ def resume(command: list[str], directory: Path) -> int:
     _tidy(directory)
     if not command and last is None:
         raise nothing_recorded()
+    if not command and last:
+        check_makes_nothing_anew(last)
     place = Path.cwd() if names_directory(command) else directory
     if last and not command:
         command, place = last.command(), Path(last.place)
