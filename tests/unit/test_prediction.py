@@ -7,7 +7,7 @@ from tests.unit.test_grids import ORIENTATIONS
 from tests.unit.test_volumes import KEEP, RESAMPLED, scan_in
 from workflow.liverseg.grids import plan_route
 from workflow.liverseg.images import Image
-from workflow.liverseg.prediction import Network, body_box, crop_route, decide, predict
+from workflow.liverseg.prediction import Network, body_box, crop_route, decide, predict, window_size
 from workflow.liverseg.volumes import prepare, restore
 from workflow.liverseg.windows import Blend, plan_windows
 
@@ -226,3 +226,30 @@ def test_doubt_about_a_tumour_is_told_apart_from_its_organ():
     apart = predict(image.data, image.affine, network(KEEP, members=members, **settings))
     assert min(apart.agreement.dice) == pytest.approx(1.0, abs=0.01)
     assert min(apart.inner["tumour"].agreement.dice) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("patch", "shape", "changed", "size"),
+    [
+        ((80, 64, 48), (96, 76, 84), {}, (96, 80, 80)),  # as far as the volume reaches
+        ((80, 64, 48), (96, 76, 39), {}, (96, 80, 48)),  # never smaller than the patch
+        ((112, 112, 16), (112, 112, 200), {}, (112, 112, 16)),  # in steps that need no padding
+        ((64, 64, 16), (200, 200, 200), {"may_grow": False}, (64, 64, 16)),
+        ((112, 112, 16), (80, 90, 200), {"may_shrink": True}, (80, 90, 16)),
+    ],
+)
+def test_windows_grow_as_far_as_it_helps(patch, shape, changed, size):
+    assert window_size(network(KEEP, patch=patch, **changed), shape, 1.7) == size
+
+
+def test_a_larger_window_is_what_the_network_sees():
+    seen = set()
+
+    def watching(windows):
+        seen.add(windows.shape[1:])
+        return bright(windows)
+
+    image, _ = scan_in((0, 1, 2), (1, 1, 1))
+    seeing = network(KEEP, patch=(16, 16, 16), members=[watching])
+    predict(image.data, image.affine, seeing, enlarge=2.0)
+    assert seen == {(32, 32, 32)}

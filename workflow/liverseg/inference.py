@@ -107,6 +107,7 @@ def load_ensemble(
         preprocessing=first.preprocessing,
         patch=_patch(first),
         n_classes=labels.n_classes - 1,
+        may_grow=all(getattr(network, "fixed", None) is None for network, _ in loaded),
         may_shrink=not any(takes_statistics(network) for network, _ in loaded),
         inner={name: labels.region(name) for name in labels.inner},
     )

@@ -24,15 +24,17 @@ class Network:
 
     members: the predictors, compared with one another for confidence. preprocessing: the
     `volumes` settings they were trained with. patch: the (x, y, z) voxels they were trained on.
-    n_classes: foreground classes. may_shrink: whether smaller windows give the same answer (they
-    do not where a layer takes statistics over its window). inner: the classes of each region
-    within another, of which it is said apart how sure the network is.
+    n_classes: foreground classes. may_grow: whether they take larger windows too. may_shrink:
+    whether smaller windows give the same answer (they do not where a layer takes statistics over
+    its window). inner: the classes of each region within another, of which it is said apart how
+    sure the network is.
     """
 
     members: Sequence[Predictor]
     preprocessing: dict[str, Any]
     patch: tuple[int, int, int]
     n_classes: int
+    may_grow: bool = True
     may_shrink: bool = False
     inner: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -82,6 +84,7 @@ def predict(
     *,
     overlap: float = 0.5,
     batch: int = 1,
+    enlarge: float = 1.0,
     crop_to_body: bool = True,
     slab: int = SLAB,
 ) -> Prediction:
@@ -97,6 +100,8 @@ def predict(
         The predictors and what they expect.
     overlap, batch
         Least part that neighbouring windows share; windows handed to a predictor at once.
+    enlarge
+        How much larger than the patches trained on a window may be; see `window_size`.
     crop_to_body
         Leave out what lies beside the patient.
     slab
@@ -107,7 +112,8 @@ def predict(
     if crop_to_body:
         least = (1, 1) if network.may_shrink else network.patch[:2]
         route = crop_route(route, body_box(canonical, route), least)
-    blend = _blend(canonical, route, network, overlap=overlap, batch=batch)
+    size = window_size(network, route.shape, enlarge)
+    blend = _blend(canonical, route, network, size, overlap=overlap, batch=batch)
     mask = np.zeros(route.source_shape, dtype=np.uint8, order="F")
     probability = np.zeros((*route.source_shape, network.n_classes), dtype=np.uint8, order="F")
     regions = {"": None, **network.inner}  # all foreground, and what lies within it
@@ -190,18 +196,39 @@ def crop_route(
     return replace(route, samplings=(samplings[0], samplings[1], samplings[2]))
 
 
+def window_size(
+    network: Network, shape: tuple[int, int, int], enlarge: float
+) -> tuple[int, int, int]:
+    """Voxels (x, y, z) of a window over a prepared volume of `shape`.
+
+    The patch trained on, or up to `enlarge` times as much where the volume reaches: a network that
+    sees more around a place takes less for what it is not. Sides grow to multiples of 16.
+    """
+    sides = []
+    for side, n in zip(network.patch, shape, strict=True):
+        most = min(int(side * enlarge) // 16 * 16, -(-n // 16) * 16) if network.may_grow else 0
+        sides.append(max(side, most))
+    x, y, z = sides
+    if network.may_shrink:
+        x, y = min(x, shape[0]), min(y, shape[1])
+    return x, y, z
+
+
 def _blend(
-    canonical: np.ndarray, route: Route, network: Network, *, overlap: float, batch: int
+    canonical: np.ndarray,
+    route: Route,
+    network: Network,
+    size: tuple[int, int, int],
+    *,
+    overlap: float,
+    batch: int,
 ) -> Blend:
     window = network.preprocessing["window_hu"]
 
     def prepared(first: int, last: int) -> np.ndarray:
         return prepare_slices(canonical, route, window, first=first, last=last)
 
-    x, y, z = network.patch
-    if network.may_shrink:
-        x, y = min(x, route.shape[0]), min(y, route.shape[1])
-    plan = plan_windows(route.shape, (x, y, z), overlap)
+    plan = plan_windows(route.shape, size, overlap)
     return Blend(
         prepared,
         route.shape,

@@ -31,7 +31,7 @@ def main(
         as_list(weights), as_list(card), flips=how["flips"], compute=compute
     )
     hu, affine = read_ct(image, patient)
-    options = {name: how[name] for name in ("overlap", "batch", "crop_to_body")}
+    options = {name: how[name] for name in ("overlap", "batch", "enlarge", "crop_to_body")}
     with machine_settings(compute, how["threads"]):
         prediction = predict(hu, affine, network, **options)
     clean = clean_up(
