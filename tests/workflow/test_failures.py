@@ -45,7 +45,7 @@ def test_a_failing_patient_stops_nobody_else_and_is_listed(house: House) -> None
     (house.sources / "workflow/scripts/export_seg.py").write_text(sound)
     mended = resume(house)
     assert mended.returncode == 0, mended.text
-    assert mended.jobs == {"export_seg tiny c1", "export_seg tiny d1"}
+    assert mended.jobs == {"export_seg tiny c1", "export_seg tiny d1", "record_provenance"}
     assert (segments / "c1/mask.seg.nrrd").is_file()
 
 

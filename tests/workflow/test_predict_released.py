@@ -57,7 +57,7 @@ def test_every_sound_ct_is_predicted_and_the_page_is_built(place):
         }
         assert (results / "meshes/model" / patient / "mesh.json").exists()
     assert (results / "report/index.html").exists()
-    assert set(read_csv(results / "features.csv")["patient"]) == {"1", "2"}
+    assert set(read_csv(results / "features.csv")["patient"].astype(str)) == {"1", "2"}
 
 
 def test_nothing_is_trained_or_cut(place):
