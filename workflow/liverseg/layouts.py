@@ -21,6 +21,7 @@ IMAGES = NIFTI + OTHER_IMAGES
 # Where a patient's results would stand, a cohort's do: results/scores/{model}/summary.json.
 RESERVED_IDS = ("summary",)
 PATIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+HIDDEN_ID = re.compile(r"patient-[0-9a-f]{10}")
 LABEL_NAMES = ("label", "labels", "liver", "mask", "seg", "segmentation")
 DICOM_LABEL_NAMES = (*LABEL_NAMES, "rtstruct", "rtss", "rs")
 IMAGE_NAMES = ("ct", "image", "img", "volume", "scan")
