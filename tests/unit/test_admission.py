@@ -111,6 +111,16 @@ def test_rejected_double_renames_nobodys_group():
     assert list(admission.cohort["group"]) == ["z"]
 
 
+def test_equal_cts_that_are_rejected_for_themselves_join_nobody():
+    blank = [refusing("a"), refusing("b")]
+    for one in blank:
+        one["ct"]["voxel_digest"] = "blank"
+    admission = admit(
+        [*blank, record("c"), record("d")], people=grouped(a="x", b="y", c="x", d="y")
+    )
+    assert list(admission.cohort["group"]) == ["x", "y"]
+
+
 def test_nobody_admitted_stops_with_the_reasons():
     with pytest.raises(LiversegError, match=r"No patient was admitted(.|\n)*a \(ct\): x — z"):
         check(weigh(refusing("a")), SETTINGS)

@@ -25,6 +25,8 @@ from pydicom.uid import (
 
 from tests.dicom_files import PERSON, Change, hu_volume, write_enhanced, write_other, write_series
 from workflow.liverseg.dicom import Imported, import_ct
+from workflow.liverseg.dicom_choice import check_persons
+from workflow.liverseg.dicom_series import slices_of
 from workflow.liverseg.findings import Rejection
 
 HU = hu_volume()
@@ -303,6 +305,27 @@ def test_a_slice_without_a_position_is_told(tmp_path: Path):
         return dataset
 
     assert codes(import_ct(write_series(tmp_path, HU, change=change))) == ["dicom_no_place"]
+
+
+@pytest.mark.parametrize(("name", "persons"), [(PERSON, 1), ("", 1), ("Schulz^Anna", 2)])
+def test_slices_without_an_id_are_told_apart_by_name_alone(tmp_path: Path, name: str, persons: int):
+    def without_id(dataset: Dataset, k: int) -> Dataset:
+        del dataset.PatientID
+        dataset.PatientName = name
+        return dataset
+
+    def named(dataset: Dataset, k: int) -> Dataset:
+        dataset.PatientID, dataset.PatientName = "4711", PERSON
+        return dataset
+
+    files = write_series(tmp_path / "one", HU, change=named)
+    files += write_series(tmp_path / "two", HU, change=without_id)
+    found = [one for path in files for one in slices_of(path, pydicom.dcmread(path))]
+    if persons == 1:
+        check_persons(found)
+    else:
+        with pytest.raises(Rejection, match="2 persons"):
+            check_persons(found)
 
 
 def test_two_persons_in_one_folder_are_refused_and_not_named(tmp_path: Path):

@@ -5,7 +5,15 @@ import pytest
 from tests.intake_cases import LIVER, SETTINGS, body, nifti, write
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.inspection import inspect
-from workflow.liverseg.manifest import gone_patients, read_manifest, with_manifest, write_manifest
+from workflow.liverseg.manifest import (
+    changes,
+    check_secret,
+    gone_patients,
+    read_manifest,
+    renewed,
+    with_manifest,
+    write_manifest,
+)
 
 
 def look(path, manifest=None):
@@ -15,7 +23,7 @@ def look(path, manifest=None):
 
 def test_flipped_bit_in_a_plain_file_is_found_by_the_manifest_alone(tmp_path):
     ct = write(tmp_path / "ct.nii", nifti(body()))
-    write_manifest(tmp_path / "manifest.tsv", [look(ct)])
+    write_manifest(tmp_path / "manifest.tsv", renewed([look(ct)], {}))
     manifest = read_manifest(tmp_path / "manifest.tsv")["p"]
     assert look(ct, manifest)["verdict"] == "admitted"
     content = bytearray(ct.read_bytes())
@@ -45,16 +53,36 @@ def test_patients_who_are_gone_are_remarked_by_their_id_only():
     assert [refusal.patient for refusal in gone] == ["-", "q"]
 
 
-def test_rejected_files_do_not_enter_but_those_that_differ_do(tmp_path):
+def test_rejected_files_do_not_enter():
     bad = {"patient": "q", "sha256": {"ct": "0" * 64}}
     bad["findings"] = [{"code": "gzip_damaged", "verdict": "reject"}]
-    write_manifest(tmp_path / "m.tsv", [bad])
-    assert read_manifest(tmp_path / "m.tsv") == {}
+    assert renewed([bad], {}) == {}
+
+
+def test_a_file_that_differs_keeps_its_old_digest_until_its_row_is_gone(tmp_path):
     ct = write(tmp_path / "ct.nii", nifti(body()))
-    changed = look(ct, {"ct": "0" * 64})
+    before = {"p": {"ct": "0" * 64}, "gone": {"ct": "1" * 64}}
+    changed, new = look(ct, before["p"]), {**look(ct, {}), "patient": "q"}
     assert changed["verdict"] == "rejected"
-    write_manifest(tmp_path / "m.tsv", [changed])
-    assert read_manifest(tmp_path / "m.tsv") == {"p": look(ct)["sha256"]}
+    manifest = renewed([changed, new], before)
+    assert manifest == {"p": before["p"], "q": new["sha256"]}
+    assert [line.split(",")[0] for line in changes(manifest, before, [changed, new])] == [
+        "gone (ct): taken out",
+        "p (ct): kept as it was",
+        "q (ct): added",
+    ]
+    assert renewed([look(ct, {})], {}) == {"p": look(ct)["sha256"]}
+
+
+def test_a_manifest_written_with_another_secret_is_refused(tmp_path):
+    here, there = "patient-0123456789", "patient-abcdef0123"
+    with pytest.raises(LiversegError, match=r"copy \.liverseg-secret"):
+        check_secret(tmp_path / "m.tsv", {there: {}, "p": {}}, {here, "p"})
+
+
+@pytest.mark.parametrize("known", [{"p"}, {"p", "patient-0123456789", "patient-abcdef0123"}])
+def test_hidden_patients_who_are_gone_or_new_do_not_stop_a_run(tmp_path, known):
+    check_secret(tmp_path / "m.tsv", {"patient-abcdef0123": {}, "p": {}}, known)
 
 
 @pytest.mark.parametrize("text", ["patient\tct\np\tx\n", "patient\tpart\tsha256\np\tct\tnone\n"])

@@ -238,6 +238,13 @@ def test_hidden_names_stay_the_same_in_one_directory_and_cannot_be_tried_out(
     assert not set(pairs(read(tmp_path))) & set(first)
 
 
+def test_hidden_names_that_differ_by_case_or_zeros_alone_clash(tmp_path):
+    touch(tmp_path, *(f"{name}/ct.nii.gz" for name in ("Smith_John_1", "smith_john_01", "Doe_Jo")))
+    cohort = read(tmp_path)
+    assert len(cohort.patients) == 1
+    assert list(refusals(cohort).values()) == ["id_clash"]
+
+
 def test_names_hidden_where_the_run_stands_change_nothing_for_the_next(tmp_path):
     touch(tmp_path, "DOE_JANE.nii.gz", "b.nii.gz")
     first = read_cohort(".", tmp_path, PHANTOMS)
@@ -252,7 +259,32 @@ def test_link_to_a_folder_above_or_beside_lists_nobody_twice(tmp_path):
     cohort = read(tmp_path)
     assert list(pairs(cohort)) == ["lits-1", "lits-2", "lits-3"]
     assert [p.image.parent.name for p in cohort.patients] == ["a", "b", "outside"]
-    assert remarks(cohort) == [("0", "folder_again"), ("loop", "folder_again")]
+    assert remarks(cohort) == [("0", "folder_again"), ("a", "folder_again")]
+
+
+def test_patients_may_share_a_folder_by_links(tmp_path):
+    store = touch(tmp_path / "out/store", "s1/ct.nii.gz")
+    data = touch(tmp_path / "data", "P1/ct/ct.nii.gz", "P1/seg/liver.nii.gz", "P2/ct.nii.gz")
+    (data / "P2/seg").symlink_to(data / "P1/seg")
+    (data / "P3").mkdir()
+    (data / "P3/ct").symlink_to(data / "P1/ct")
+    (data / "P4").mkdir()
+    (data / "P4/ct").symlink_to(store / "s1")
+    (data / "P5").symlink_to(store / "s1")
+    both = ("ct.nii.gz", "liver.nii.gz")
+    alone = ("ct.nii.gz", None)
+    cohort = read(data)
+    assert pairs(cohort) == {"P1": both, "P2": both, "P3": alone, "P4": alone, "P5": alone}
+    assert remarks(cohort) == []
+
+
+def test_patients_who_all_link_to_each_other_are_listed_in_the_end(tmp_path):
+    names = [f"p{number}" for number in range(12)]
+    touch(tmp_path, *(f"{name}/ct.nii.gz" for name in names))
+    for one in names:
+        for other in set(names) - {one}:
+            (tmp_path / one / f"see-{other}").symlink_to(tmp_path / other)
+    assert set(refusals(read(tmp_path)).values()) == {"folder_unclear"}
 
 
 def test_closed_folder_is_refused_whatever_else_is_there(tmp_path):

@@ -1,9 +1,11 @@
 """Names that say nothing: keyed, and only for names that may say something."""
 
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 
+from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.pseudonyms import keyed, may_name, secret_at
 
 
@@ -38,8 +40,17 @@ def test_same_text_and_secret_give_the_same_name_another_secret_another(tmp_path
     assert keyed(one, "4711") == keyed(one, "4711") != keyed(other, "4711")
 
 
-def test_all_who_start_at_once_have_one_secret(tmp_path):
+@pytest.mark.parametrize("links", [True, False])
+def test_all_who_start_at_once_have_one_secret(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr("os.link", Mock(side_effect=PermissionError))
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(lambda _: secret_at(tmp_path / "s"), range(32)))
     assert len(found) == 1 and len(found.pop()) == 32
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_secret_that_was_cut_off_is_refused(tmp_path):
+    (tmp_path / "s").write_bytes(b"0123")
+    with pytest.raises(LiversegError, match="4 bytes"):
+        secret_at(tmp_path / "s")

@@ -40,3 +40,49 @@ def test_a_foreign_slice_between_is_warned_of():
 
 def test_the_ordered_volume_is_sound_either_way_round():
     assert codes(ORDER) == codes(ORDER[::-1]) == []
+
+
+def pictures(*blocks: np.ndarray) -> np.ndarray:
+    return np.concatenate(blocks).reshape(sum(map(len, blocks)), -1)
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-200, 300, (1, 24, 24))
+
+
+def walk_through(count: int, seed: int = 0) -> np.ndarray:
+    """Slices that change by and by into something else."""
+    places = np.linspace(0, 5, count)[:, None, None]
+    whole = np.minimum(places.astype(int), 4)
+    steps = np.concatenate([noise(seed + step) for step in range(6)])
+    part = places - whole
+    return steps[whole[:, 0, 0]] * (1 - part) + steps[whole[:, 0, 0] + 1] * part
+
+
+def verdicts(slices: np.ndarray) -> list[str]:
+    return [found.code for found in judge(slices - slices.mean(axis=1)[:, None])]
+
+
+def test_bare_table_at_both_ends_of_a_whole_body_is_no_other_order():
+    table = np.full((4, 24, 24), -200.0)
+    table[:, 20] = 200
+    assert verdicts(pictures(table, walk_through(60), table)) == ["slices_jump"]
+
+
+def test_outer_ends_that_are_alike_do_not_tell_of_order_where_other_jumps_are_left():
+    there, foreign = walk_through(60), np.repeat(noise(99), 4, axis=0)
+    back = np.concatenate([walk_through(60, seed=50)[:40], there[:1]])
+    back[-12:] = np.linspace(back[-13], there[0], 13)[1:]
+    assert verdicts(pictures(there[:40], foreign, back)) == ["slices_jump"]
+
+
+def test_two_artefacts_that_look_the_same_are_no_other_order():
+    whole, artefact = walk_through(60), np.repeat(noise(99), 4, axis=0)
+    parts = whole[:20], artefact, whole[20:40], artefact, whole[40:]
+    assert verdicts(pictures(*parts)) == ["slices_jump"]
+
+
+def test_blocks_in_another_order_are_still_told_beside_an_artefact():
+    whole, artefact = walk_through(60), np.repeat(noise(99), 4, axis=0)
+    parts = whole[20:40], artefact, whole[:20], whole[40:]
+    assert verdicts(pictures(*parts)) == ["slices_scrambled"]

@@ -65,6 +65,22 @@ def test_one_more_patient_moves_at_most_two_others(count, seed):
     assert sum(after[patient] != place for patient, place in before.items()) <= 2
 
 
+@given(st.integers(3, 40), st.integers(0, 39), st.booleans())
+@settings(deadline=None)
+def test_a_scan_without_label_moves_nobody_whatever_it_and_its_group_are_called(
+    count, whose, known
+):
+    them = members(count)
+    old = them[whose % count]
+    # By the sheet the group has another name then; by equal voxels another group joins it.
+    name = "a00" if known else old.group
+    same = [Member(m.patient, name, digests=("d",)) if m == old else m for m in them]
+    new = Member("a00", name if known else "a00", labelled=False, digests=("d",))
+    after = split([*same, new])
+    assert after.pop("a00") == "predict"
+    assert after == split(them)
+
+
 def test_another_seed_gives_another_split():
     assert split(members(40), 0) != split(members(40), 1)
 

@@ -119,11 +119,17 @@ def join_doubles(
 ) -> dict[str, str]:
     """Return the group of each admitted patient; groups that have a scan in common are one.
 
-    A double is rejected, but who it is stays known: its group may hold other scans. Named by the
-    groups of those who are admitted, so that a rejected patient renames nobody's.
+    A double is rejected, but who it is stays known: its group may hold other scans. A CT that is
+    rejected for itself says nothing: blank exports of two persons are equal. Named by the groups of
+    those who are admitted, so that a rejected patient renames nobody's.
     """
     sharing: dict[str, list[str]] = {}
     for record in records:
+        nonsense = any(
+            one["verdict"] == "reject" and one["part"] == "ct" for one in record["findings"]
+        )
+        if nonsense:
+            continue
         if digest := record.get("ct", {}).get("voxel_digest"):
             sharing.setdefault(digest, []).append(people[record["patient"]].group)
     own = {patient: people[patient].group for patient in admitted}

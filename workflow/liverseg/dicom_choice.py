@@ -123,8 +123,15 @@ def is_sharp(kernel: str) -> bool:
 
 
 def check_persons(slices: Sequence[Slice]) -> None:
-    """Refuse slices of several persons in one folder; Rejection."""
-    count = len({one.person for one in slices} - {None})
+    """Refuse slices of several persons in one folder; Rejection.
+
+    Ids are compared with ids. Names count for slices without an id, which many a derived series
+    lacks: they must not be another's than those of the slices with one.
+    """
+    ids = {one.person_id for one in slices if one.person_id}
+    names = {one.person_name for one in slices if one.person_name and not one.person_id}
+    known = {one.person_name for one in slices if one.person_name and one.person_id}
+    count = len(ids) + len(names - known) if known else max(len(ids), len(names))
     if count > 1:
         raise rejection(
             "dicom_persons",

@@ -60,8 +60,8 @@ class Slice:
 
     `row` and `column` are the directions in which the column and the row index grow;
     `spacing_mm` the distance of columns, then of rows. `slope` is None where the file has none.
-    `scale` is the type of what the rescale gives ("" and "HU" are HU), `person` a digest of whose
-    slice it is, None where the file does not say.
+    `scale` is the type of what the rescale gives ("" and "HU" are HU), `person_id` and
+    `person_name` digests of whose slice it is, None where the file does not say.
     """
 
     path: Path
@@ -80,7 +80,8 @@ class Slice:
     padding: int | None
     scale: str
     kernel: str
-    person: str | None
+    person_id: str | None
+    person_name: str | None
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -278,17 +279,14 @@ def _slice(
         padding=padding if isinstance(padding, int) else None,
         scale=str(_value(sources, "PixelValueTransformationSequence", "RescaleType") or "").upper(),
         kernel=_kernel(sources),
-        person=digest_of_uid(_person(header)),
+        person_id=digest_of_uid(str(header.get("PatientID") or "").strip()),
+        person_name=digest_of_uid(str(header.get("PatientName") or "").strip()),
     )
 
 
 def _kernel(sources: Sequence[Any]) -> str:
     value = _value(sources, "CTReconstructionSequence", "ConvolutionKernel") or ""
     return str(value if isinstance(value, str) else next(iter(value), "")).upper()
-
-
-def _person(header: pydicom.Dataset) -> str:
-    return str(header.get("PatientID") or header.get("PatientName") or "").strip()
 
 
 def _value(sources: Sequence[Any], group: str, name: str) -> Any:

@@ -27,9 +27,8 @@ from workflow.liverseg.dicom_series import (
 )
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import write_text
-from workflow.liverseg.pseudonyms import keyed, secret_at
+from workflow.liverseg.pseudonyms import SECRET, keyed, secret_at
 
-SECRET = ".secret"
 LEAST_SLICES = 2
 
 

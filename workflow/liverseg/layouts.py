@@ -21,6 +21,7 @@ IMAGES = NIFTI + OTHER_IMAGES
 # Where a patient's results would stand, a cohort's do: results/scores/{model}/summary.json.
 RESERVED_IDS = ("summary",)
 PATIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+HIDDEN_ID = re.compile(r"patient-[0-9a-f]{10}")
 LABEL_NAMES = ("label", "labels", "liver", "mask", "seg", "segmentation")
 DICOM_LABEL_NAMES = (*LABEL_NAMES, "rtstruct", "rtss", "rs")
 IMAGE_NAMES = ("ct", "image", "img", "volume", "scan")
@@ -56,9 +57,9 @@ class Listing:
     """What a folder holds: entries, labels without a CT (by id), the count of files skipped.
 
     `unclear` are folders in which CT and label cannot be told apart, `empty` those without any
-    image, `closed` those (or the patients') of which something may not be listed, `again` links to
-    what was listed already; `taken` are the images that the layout has a place for, `left` the ids
-    of all others; `hidden` is how many patients' names are not repeated.
+    image, `closed` those (or the patients') of which something may not be listed, `again` those
+    with a link to what was listed already; `taken` are the images that the layout has a place
+    for, `left` the ids of all others; `hidden` is how many patients' names are not repeated.
     """
 
     layout: str
@@ -77,6 +78,11 @@ class Listing:
 def is_litter(name: str) -> bool:
     """Say whether a name is what operating systems leave in archives (`._x`, `.DS_Store`)."""
     return name.startswith(".") or name in {"__MACOSX", "Thumbs.db", "desktop.ini"}
+
+
+def normal_id(patient: str) -> str:
+    """Return the id without what must not tell two patients apart: case and zero padding."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", patient.casefold())
 
 
 def stem(name: str) -> str:
@@ -155,44 +161,56 @@ def asked_without_label(split: str) -> Finding:
 
 @dataclass(frozen=True)
 class Walked:
-    """The files below a folder, the count of litter, folders that are closed, or there again."""
+    """The files below a folder, the count of litter, folders that are closed, or there again.
+
+    `twice` are those of the files that are there a second time, below a link; `again` are links
+    that lead back to where they stand, and `doubled` all other folders of files that are twice.
+    """
 
     files: list[Path]
     skipped: int
     closed: list[Path]
     again: list[Path]
+    twice: set[Path]
+    doubled: list[Path]
 
 
 def _walk(folder: Path, working: Path) -> Walked:
     """List the files below a folder, each folder's sorted, without litter, and count the litter.
 
     What runs have written is passed over and not counted: a count that grows with each run would
-    make each run redo what the one before had done. Links are followed last, and to no folder
-    that was listed already, as one above them is.
+    make each run redo what the one before had done. Links are followed last. Two patients may
+    share a folder, by links; below one child of `folder` each folder is listed once.
     """
-    found = Walked([], 0, [], [])
+    found = Walked([], 0, [], [], set(), [])
     skipped = 0
-    seen: set[tuple[int, int]] = set()
+    seen: dict[tuple[int, int], set[str]] = {}
     starts = [folder]
     while starts:
         start = starts.pop(0)
         walk = os.walk(start, onerror=lambda error: found.closed.append(Path(error.filename)))
         for root, folders, names in walk:
             here, stat = Path(root), Path(root).stat()
-            known = (stat.st_dev, stat.st_ino) in seen
+            child = "" if here == folder else here.relative_to(folder).parts[0]
+            children_here = seen.setdefault((stat.st_dev, stat.st_ino), set())
+            known = bool(children_here & {"", child})
             if known or (here != folder and _is_output(here, folders)):
                 found.again.extend([here] * known)
                 folders.clear()
                 continue
-            seen.add((stat.st_dev, stat.st_ino))
             others = [name for name in folders if not _is_of_run(here / name, working)]
             litter = [name for name in (*names, *others) if is_litter(name)]
             skipped += sum(not name.startswith(SECRET) for name in litter)
-            children = [here / name for name in sorted(others) if not is_litter(name)]
-            links = [path for path in children if _answered(path.is_symlink)]
+            below = [here / name for name in sorted(others) if not is_litter(name)]
+            links = [path for path in below if _answered(path.is_symlink)]
             starts += links
-            folders[:] = [path.name for path in children if path not in links]
-            found.files.extend(here / name for name in sorted(names) if not is_litter(name))
+            folders[:] = [path.name for path in below if path not in links]
+            files = [here / name for name in sorted(names) if not is_litter(name)]
+            found.files.extend(files)
+            if children_here:
+                found.twice.update(files)
+                found.doubled.append(here)
+            children_here.add(child)
     return replace(found, skipped=skipped)
 
 
@@ -226,21 +244,25 @@ def read_folder(folder: Path, working: Path | None = None) -> Listing | None:
     """
     working = (working or Path()).resolve()
     walked = _walk(folder, working)
+    once = [path for path in walked.files if path not in walked.twice]
     known = (_nnunet, _decathlon, _lits, _folders, _bare)
-    listings = (layout(folder, walked.files) for layout in known)
+    listings = (layout(folder, walked.files if layout is _folders else once) for layout in known)
     listing = next((found for found in listings if found is not None), None)
     closed = sorted({path.relative_to(folder).parts[0] for path in walked.closed})
     if listing is None:
         if not closed:
             return None
         listing = Listing("folders", ())
-    left = [p for p in walked.files if is_image(p.name) and p not in listing.taken]
+    shared = listing.layout == "folders"  # else a file's name is the id, and twice it would clash
+    files, again = (walked.files, []) if shared else (once, walked.doubled)
+    left = [p for p in files if is_image(p.name) and p not in listing.taken]
+    links = sorted({path.relative_to(folder).parts[0] for path in (*walked.again, *again)})
     whole = replace(
         listing,
         skipped=walked.skipped,
         left=tuple(stem(path.name) for path in left),
         closed=tuple(closed),
-        again=tuple(path.name for path in walked.again),
+        again=tuple(links),
     )
     return _hidden(whole, working / SECRET)
 
@@ -253,7 +275,8 @@ def _hidden(listing: Listing, secret: Path) -> Listing:
     if not bad:
         return listing
     key = secret_at(secret)
-    ids = {name: f"patient-{keyed(key, name)}" if name in bad else name for name in names}
+    # By the normal form, so that two spellings of one id still clash.
+    ids = {n: f"patient-{keyed(key, normal_id(n))}" if n in bad else n for n in names}
 
     def hidden(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(ids[name] for name in names)

@@ -2,8 +2,10 @@
 
 A changed voxel in a plain .nii leaves a file that is sound in every other way; only a digest taken
 when the data were right finds it. Keyed by patient and part ("ct", "label"), not by path, so that
-it holds wherever the files lie and says nothing of their names. What is hashed are the user's own
-files: what an import or a corrected spacing makes of them changes with the settings.
+it holds wherever the files lie and says nothing of their names. Ids that stand for hidden names
+hang on the working directory's secret: with another one the manifest is refused. What is hashed
+are the user's own files: what an import or a corrected spacing makes of them changes with the
+settings.
 """
 
 import csv
@@ -15,10 +17,11 @@ from typing import Any
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import write_text
 from workflow.liverseg.findings import Finding, Refusal, finding_from_json, reject, warn, worst
-from workflow.liverseg.layouts import PATIENT_ID
+from workflow.liverseg.layouts import HIDDEN_ID, PATIENT_ID
+from workflow.liverseg.pseudonyms import SECRET
 
 COLUMNS = ("patient", "part", "sha256")
-OWN_CODES = {"manifest_differs", "manifest_gone"}
+Manifest = Mapping[str, Mapping[str, str]]
 
 
 def read_manifest(path: Path) -> dict[str, dict[str, str]]:
@@ -54,19 +57,66 @@ def read_manifest(path: Path) -> dict[str, dict[str, str]]:
     return manifest
 
 
-def write_manifest(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write the digests of all inspected files, sorted by patient, but of those rejected.
+def check_secret(path: Path, manifest: Manifest, known: Collection[str]) -> None:
+    """Refuse a manifest whose hidden ids are others than here; `known` are the cohort's ids.
 
-    A patient rejected by the manifest of before alone is written: the change may have been meant.
+    Both sides must lack some: patients who are gone, or new, are no sign of another secret.
     """
+    lost, new = (
+        {patient for patient in ids if HIDDEN_ID.fullmatch(patient)}
+        for ids in (set(manifest) - set(known), set(known) - set(manifest))
+    )
+    if lost and new:
+        raise fault(
+            file=path,
+            found=f"{len(lost)} ids such as {min(lost)} that nobody has here, where {len(new)} "
+            "others stand for hidden names",
+            expected=f"the working directory's {SECRET} to be that of when it was written",
+            remedy=f"copy {SECRET} from where the manifest was written; if these patients are "
+            "gone, take their rows out of the manifest",
+        )
+
+
+def renewed(records: Iterable[Mapping[str, Any]], before: Manifest) -> dict[str, dict[str, str]]:
+    """Return a manifest of all inspected files; what `before` lists stays as it is there.
+
+    A file that differs may be damaged, so that only a row taken out of `before` makes room for
+    another digest. Files of a patient rejected are not added; patients who are gone are left out.
+    """
+    manifest = {}
+    for record in records:
+        sound = not any(one["verdict"] == "reject" for one in record["findings"])
+        entry = {**(record["sha256"] if sound else {}), **before.get(record["patient"], {})}
+        if entry:
+            manifest[record["patient"]] = entry
+    return manifest
+
+
+def changes(
+    manifest: Manifest, before: Manifest, records: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """Say, a line an entry, what is new against `before`, gone, or kept though the file differs."""
+    found = {record["patient"]: record["sha256"] for record in records}
+    lines = []
+    for patient in sorted({*manifest, *before}):
+        # What cannot be an id may be a person's name, and is not repeated.
+        name = patient if PATIENT_ID.fullmatch(patient) else "-"
+        old, new = before.get(patient, {}), manifest.get(patient, {})
+        for part in sorted({*old, *new}):
+            if part not in old:
+                lines.append(f"{name} ({part}): added")
+            elif part not in new:
+                lines.append(f"{name} ({part}): taken out, as nobody of this id is here")
+            elif found[patient].get(part) != old[part]:
+                lines.append(f"{name} ({part}): kept as it was, though the file differs or is gone")
+    return lines
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest, sorted by patient and part."""
     lines = ["\t".join(COLUMNS)]
-    for record in sorted(records, key=lambda record: record["patient"]):
-        against = {one["code"] for one in record["findings"] if one["verdict"] == "reject"}
-        if against <= OWN_CODES:
-            lines += [
-                f"{record['patient']}\t{part}\t{digest}"
-                for part, digest in sorted(record["sha256"].items())
-            ]
+    for patient, entry in sorted(manifest.items()):
+        lines += [f"{patient}\t{part}\t{digest}" for part, digest in sorted(entry.items())]
     write_text(path, "\n".join(lines) + "\n")
 
 
@@ -120,7 +170,7 @@ def _gone() -> Finding:
         "label",
         found="no label, where the manifest lists one",
         expected="each file that the manifest lists",
-        remedy="restore the file; if it was taken out on purpose, write the manifest again",
+        remedy="restore the file; if it was taken out on purpose, take its row out of the manifest",
     )
 
 
@@ -150,5 +200,6 @@ def _changed(part: str) -> Finding:
         part,
         found="other bytes than when the manifest was written",
         expected="the SHA-256 in the manifest",
-        remedy="restore the file; if the change was meant, write the manifest again",
+        remedy="restore the file; if the change was meant, take its row out of the manifest and "
+        "write that again",
     )

@@ -8,7 +8,6 @@ and remedy, and reaches `rejected.tsv`; it is never handed to Snakemake as an in
 import csv
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from workflow.liverseg.layouts import (
     is_litter,
     listed_again,
     names_hidden,
+    normal_id,
     not_taken,
     read_folder,
     without_image,
@@ -257,11 +257,6 @@ def _from_entries(
         if patient.label is None and patient.split in SPLITS_OF_LABELLED
     ]
     return _cohort(patients, unique, (*remarks, *known, *asked), layout)
-
-
-def normal_id(patient: str) -> str:
-    """Return the id without what must not tell two patients apart: case and zero padding."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", patient.casefold())
 
 
 def _clashes(ids: list[str]) -> dict[str, Finding]:

@@ -5,14 +5,20 @@ is not. The secret stays beside the results: keep it to get the same names again
 nobody.
 """
 
+import contextlib
 import hashlib
 import hmac
 import os
 import re
 import secrets
+import time
 from pathlib import Path
 
+from workflow.liverseg.errors import fault
+
 SECRET = ".liverseg-secret"
+LENGTH = 32
+PATIENCE = 40  # looks at a secret that is still empty
 SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 CAPITALS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 YEAR, MONTH, DAY = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
@@ -41,18 +47,51 @@ def keyed(secret: bytes, text: str) -> str:
 
 
 def secret_at(path: Path) -> bytes:
-    """Read the secret, or draw one; several that start at once agree on it."""
+    """Read the secret, or draw one; several that start at once agree on it.
+
+    LiversegError where what stands there is no secret.
+    """
     if not path.exists():
         drawn = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
-        drawn.touch(mode=0o600)
-        drawn.write_bytes(secrets.token_bytes(32))
+        _write_new(drawn, secrets.token_bytes(LENGTH))
+        try:
+            _take_place(drawn, path)
+        finally:
+            drawn.unlink()
+    # Without hard links another job may stand between making the file and filling it.
+    for _ in range(PATIENCE):
+        secret = path.read_bytes()
+        if len(secret) == LENGTH:
+            return secret
+        if secret:
+            break
+        time.sleep(0.05)
+    raise fault(
+        file=path,
+        found=f"{len(secret)} bytes",
+        expected=f"the secret that names are keyed with, {LENGTH} bytes",
+        remedy="restore it from a copy; if there is none, remove it: ids will then be others",
+    )
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a file that must not be there yet, for the user alone, down to the disk."""
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(number, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(number)
+
+
+def _take_place(drawn: Path, path: Path) -> None:
+    """Put the secret at its place, unless another job's stands there by now."""
+    with contextlib.suppress(FileExistsError):
         try:
             os.link(drawn, path)
         except FileExistsError:
-            pass
-        finally:
-            drawn.unlink()
-    return path.read_bytes()
+            raise
+        except OSError:  # exFAT and many shares have no hard links
+            _write_new(path, drawn.read_bytes())
 
 
 def may_name(name: str) -> bool:

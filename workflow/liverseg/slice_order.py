@@ -61,24 +61,38 @@ def jumps(thumbs: np.ndarray) -> list[int]:
     return found
 
 
+def tissue(thumbs: np.ndarray) -> np.ndarray:
+    """Return the share of each slice of `thumbs` `(slices, pixels)` that is far above its least."""
+    # ASSUME air, or where there is none fat, is the least of a slice; 150 HU above it is tissue.
+    return (thumbs - thumbs.min(axis=1)[:, None] > 150).mean(axis=1)
+
+
 def rejoined(thumbs: np.ndarray, cuts: list[int]) -> tuple[int, int] | None:
     """Return two slices that were neighbours before blocks of slices changed places, or None.
 
     The volume is cut after each of `cuts`, where the anatomy jumps. Where slices are missing the
     blocks' ends fit nothing; where blocks were moved or turned over, two ends of different blocks
     fit each other as neighbours do. That one block fits on as a later one begins says nothing of
-    order: what lies between may be foreign.
+    order: what lies between may be foreign. Nor do slices with hardly any tissue, as of the bare
+    table, or two blocks that are alike from end to end, as artefacts are.
     """
     table = 1 - likeness(thumbs)
     # ASSUME once and a half the usual is still a neighbour; the ends of whole CTs are four times.
     limit = 1.5 * (float(np.median(np.diagonal(table, 1))) + 0.01)
+    share = tissue(thumbs)
+    bare = share < float(np.median(share)) / 4
     starts = [0, *(place + 1 for place in cuts)]
     blocks = list(zip(starts, [*cuts, len(thumbs) - 1], strict=True))
     for (first, last), (other_first, other_last) in combinations(blocks, 2):
-        for one, other in (
-            (first, other_last), (first, other_first), (last, other_last),
-        ):  # fmt: skip
-            if table[one, other] <= limit:
+        for (one, far), (other, other_far) in (
+            ((first, last), (other_last, other_first)),
+            ((first, last), (other_first, other_last)),
+            ((last, first), (other_last, other_first)),
+        ):
+            # Joining the outer ends swaps two halves, and repairs one jump: no more may be left.
+            outer = other - one == len(thumbs) - 1 and len(cuts) > 1
+            alike = table[far, other_far] <= limit
+            if table[one, other] <= limit and not (outer or alike or bare[one] or bare[other]):
                 return one, other
     return None
 

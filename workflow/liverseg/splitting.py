@@ -1,8 +1,9 @@
 """Who trains, who validates, who tests: by person, seeded, and stable when patients are added.
 
-Groups (one person, or several scans known to be of one) are ranked by a keyed hash of their name.
-The ranking does not depend on the order of the table, and a new group enters it at one place, so
-that at most a neighbour or two cross a border.
+Groups (one person, or several scans known to be of one) are ranked by a keyed hash of their name,
+which is that of their first patient with a label: who comes without one moves nobody. The ranking
+does not depend on the order of the table, and a new group enters it at one place, so that at most
+a neighbour or two cross a border.
 """
 
 import hashlib
@@ -86,14 +87,20 @@ def split_patients(
 
 
 def join_groups(members: Iterable[Member]) -> dict[str, str]:
-    """Name each patient's group; groups that share a digest become one (the first by name)."""
+    """Name each patient's group; groups that share a digest become one.
+
+    A group is named after its first patient with a label, else after its first patient.
+    """
     members = list(members)
     sharing: dict[str, list[str]] = {}
     for member in members:
         for digest in member.digests:
             sharing.setdefault(digest, []).append(member.group)
     roots = joined([*sharing.values(), *([member.group] for member in members)])
-    return {member.patient: roots[member.group] for member in members}
+    first: dict[str, str] = {}
+    for member in sorted(members, key=lambda member: (not member.labelled, member.patient)):
+        first.setdefault(roots[member.group], member.patient)
+    return {member.patient: first[roots[member.group]] for member in members}
 
 
 def shared_out(members: Sequence[Member], groups: Mapping[str, str]) -> list[Member]:

@@ -192,6 +192,7 @@ rule write_manifest:
         mem_mb=1000,
         runtime=5,
     params:
+        before=json.dumps(MANIFEST, sort_keys=True),
         code=code_digest("write_manifest"),
     script:
         "../scripts/write_manifest.py"

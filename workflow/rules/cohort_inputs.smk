@@ -1,7 +1,7 @@
 # In: the configuration and the patients. Out: what the rules of the intake ask about them.
 import json
 from dataclasses import replace
-from workflow.liverseg.manifest import gone_patients, read_manifest
+from workflow.liverseg.manifest import check_secret, gone_patients, read_manifest
 
 
 def inspection_summary():
@@ -14,8 +14,12 @@ def inspection_summary():
 def manifest_here():
     """The manifest that the configuration names, read from the working directory, or None."""
     path = CONFIG["inspection"]["manifest"]
+    if path is None:
+        return None
     try:
-        return None if path is None else read_manifest(Path(path))
+        manifest = read_manifest(Path(path))
+        check_secret(Path(path), manifest, known_patients())
+        return manifest
     except LiversegError as error:
         raise WorkflowError(str(error)) from None
 
@@ -63,10 +67,14 @@ def manifest_entry(wildcards):
     return json.dumps(entry, sort_keys=True)
 
 
+def known_patients():
+    """The ids of all patients, also of those who are refused before anything is read."""
+    return {*PATIENTS, *(refusal.patient for refusal in COHORT.refused)}
+
+
 def refused_patients():
     """Refusals and remarks on the sheet, with those whom the manifest lists in vain, as JSON."""
-    known = {*PATIENTS, *(refusal.patient for refusal in COHORT.refused)}
-    gone = [] if MANIFEST is None else gone_patients(MANIFEST, known)
+    gone = [] if MANIFEST is None else gone_patients(MANIFEST, known_patients())
     return replace(COHORT, remarks=(*COHORT.remarks, *gone)).refused_json()
 
 
