@@ -136,3 +136,8 @@ def test_spacing_as_scanned_and_augmentation_in_use_are_told():
     assert "voxels 1.5 × 1.5 × as scanned mm" in text
     told = re.search(r"\*\*Augmentation:\*\* (.+)", text)[1].split(", ")
     assert "flip" in told and "rotation degrees" in told and "scale" not in told
+
+
+def test_a_plane_that_is_kept_has_no_size_to_tell():
+    kept = record(preprocessing={**CONFIG["volumes"], "in_plane": {"mode": "keep"}})
+    assert "in plane keep;" in card({"small": kept}, s1=0.9)
