@@ -20,13 +20,14 @@ from tensorboardX.record_writer import masked_crc32c
 from tests.conftest import ROOT
 from tests.tiny_training import MODEL, files_in, tiny_files, tiny_settings
 from workflow.liverseg import training as loop
-from workflow.liverseg import validation
+from workflow.liverseg import training_run, validation
 from workflow.liverseg.checkpoints import ResumeFolder, resume_key
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_json, sha256
 from workflow.liverseg.interruption import TrainingStopped
 from workflow.liverseg.model_files import load_model
 from workflow.liverseg.training_events import EventFile
+from workflow.liverseg.training_probe import StepCost
 from workflow.liverseg.training_run import run_training
 
 
@@ -228,6 +229,19 @@ def test_batch_norm_with_one_sample_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(LiversegError, match="norm: instance"):
         run(tmp_path, batch_size=1)
     run(tmp_path, batch_size=1, epochs=1, model={**MODEL, "norm": "instance"})
+
+
+def test_the_first_line_tells_device_data_memory_and_time_and_trying_changes_no_bit(
+    tmp_path, capsys, monkeypatch
+):
+    first, _ = run(tmp_path, "first", epochs=1)
+    line = capsys.readouterr().err.splitlines()[0]
+    for word in ("cpu, float32", "1 threads", "3 chunks", "16×16×16", "GB in use", "3 steps of"):
+        assert word in line
+    untried = StepCost(seconds=1.0, peak_bytes=1)
+    monkeypatch.setattr(training_run, "try_step", lambda *arguments, **named: untried)
+    second, _ = run(tmp_path, "second", epochs=1)
+    assert sha256(first.weights) == sha256(second.weights)
 
 
 def test_no_chunk_left_is_said_before_training(tmp_path):
