@@ -12,7 +12,7 @@ from pathlib import Path
 
 import safetensors.torch
 
-from tests.tiny_training import files_in, tiny_settings
+from tests.tiny_training import files_in, resume_root, tiny_settings
 from workflow.liverseg import model_files
 from workflow.liverseg.training_run import run_training
 
@@ -21,12 +21,8 @@ def train(root: Path, kill_at: int | None) -> None:
     """Train to the end, or die by SIGKILL at the `kill_at`-th doing of a write."""
     if kill_at is not None:
         _die_in_writes(kill_at)
-    run_training(
-        files_in(root, "killed"),
-        name="tiny",
-        settings=tiny_settings(),
-        resume_root=root / ".resume",
-    )
+    files = files_in(root, "killed")
+    run_training(files, name="tiny", settings=tiny_settings(), resume_root=resume_root(files))
 
 
 def _die_in_writes(kill_at: int) -> None:

@@ -74,6 +74,11 @@ def tiny_files(root: Path, out: str = "models") -> TrainingFiles:
     return files_in(root, out)
 
 
+def resume_root(files: TrainingFiles) -> Path:
+    """A place for states of its own, so that no training goes on from one that ended elsewhere."""
+    return files.weights.parent / ".resume"
+
+
 def files_in(root: Path, out: str = "models") -> TrainingFiles:
     """The files that `tiny_files` wrote."""
     patients = [f"p{index}" for index in range(3)]

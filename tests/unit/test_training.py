@@ -18,7 +18,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
 from tests.conftest import ROOT
-from tests.tiny_training import MODEL, files_in, tiny_files, tiny_settings
+from tests.tiny_training import MODEL, files_in, resume_root, tiny_files, tiny_settings
 from workflow.liverseg import training as loop
 from workflow.liverseg import training_run, validation
 from workflow.liverseg.checkpoints import ResumeFolder, resume_key
@@ -35,7 +35,7 @@ def run(root: Path, out: str = "models", **training):
     model = training.pop("model", MODEL)
     settings = {**tiny_settings(**training), "model": model}
     files = tiny_files(root, out)
-    trained = run_training(files, name="tiny", settings=settings, resume_root=root / ".resume")
+    trained = run_training(files, name="tiny", settings=settings, resume_root=resume_root(files))
     return files, trained
 
 
@@ -65,7 +65,19 @@ def test_it_learns_and_its_files_say_what_they_are(tmp_path):
     assert card["patch"] == [16, 16, 16]
     network, _ = load_model(files.weights, files.card)
     assert network(torch.zeros(1, 1, 16, 16, 16)).shape == (1, 2, 16, 16, 16)
-    assert not list((tmp_path / ".resume").iterdir())
+
+
+def test_a_training_whose_end_nobody_recorded_is_not_made_again(tmp_path, monkeypatch):
+    files, _ = run(tmp_path)
+    (folder,) = resume_root(files).iterdir()
+    assert sorted(path.suffix for path in folder.glob("[!.]*")) == ["", ".safetensors", ".sha256"]
+    outputs = [files.weights, files.card, files.history, files.events]
+    made = [path.read_bytes() for path in outputs]
+    for path in outputs:
+        path.unlink()
+    monkeypatch.setattr(loop, "deeply_supervised", None)  # no step is made
+    run(tmp_path)
+    assert [path.read_bytes() for path in outputs] == made
 
 
 def test_the_events_for_tensorboard_say_what_the_history_says(tmp_path):
@@ -192,7 +204,7 @@ def test_a_signal_during_validation_ends_it_and_no_step_is_lost(tmp_path, monkey
     twice = replace(
         files, validation_volumes=[*files.validation_volumes, tmp_path / "volumes/p0.npz"]
     )
-    how = {"name": "tiny", "resume_root": tmp_path / ".resume"}
+    how = {"name": "tiny", "resume_root": resume_root(files)}
     settings = tiny_settings(checkpoint_minutes=60)
     monkeypatch.setattr(validation, "region_dice", signalling)
     with pytest.raises(TrainingStopped, match="before step 4"):
@@ -202,6 +214,7 @@ def test_a_signal_during_validation_ends_it_and_no_step_is_lost(tmp_path, monkey
     assert len(calls) == 1 + 3 * 2  # each epoch's validation once, whole
     assert [row["step"] for row in trained.history] == [3, 6, 9]
     interrupted = [path.read_bytes() for path in (files.history, files.events)]
+    how["resume_root"] = tmp_path / "undisturbed"
     reference = run_training(twice, settings=settings, **how)
     assert interrupted == [path.read_bytes() for path in (files.history, files.events)]
     assert all(
@@ -216,7 +229,7 @@ def test_a_nan_that_stays_ends_with_the_remedy_and_leaves_best_alone(tmp_path, m
     with pytest.raises(LiversegError, match=r"learning_rate"):
         run(tmp_path, **constant)
     assert not (tmp_path / "models" / "model.safetensors").exists()
-    (folder,) = (tmp_path / ".resume").iterdir()
+    (folder,) = (tmp_path / "models/.resume").iterdir()
     left = ResumeFolder(folder).newest()
     best = {name: tensor for name, tensor in left.tensors.items() if name.startswith("best.")}
     assert left.progress.best_epoch == 1

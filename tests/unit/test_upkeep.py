@@ -1,5 +1,6 @@
 """Going on after a crash, and never beside a run that lives."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from workflow.liverseg import upkeep
+from workflow.liverseg.ended_trainings import RESUME, note_end
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import UNFINISHED, read_json
+from workflow.liverseg.snakemake_records import INCOMPLETE
 from workflow.liverseg.upkeep import (
     driver_ends,
     driver_starts,
@@ -169,3 +172,45 @@ def test_a_program_named_by_a_path_is_found_from_here(
     (here / "python").symlink_to(sys.executable)
     monkeypatch.chdir(here)
     assert upkeep.resume(["./python", "-c", ""], folder) == 0
+
+
+def mark_incomplete(folder: Path, output: str) -> Path:
+    """Write an output as a job leaves it, and Snakemake's mark that it is not recorded."""
+    name = base64.urlsafe_b64encode(output.encode()).decode()
+    parts = [name[start : start + 254] for start in range(0, len(name), 254)]
+    mark = folder.joinpath(INCOMPLETE, *(f"@{part}" for part in parts[:-1]), parts[-1])
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text('{"external_jobid": null}')
+    path = folder / output
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+@pytest.mark.parametrize("name", ["p1.npz", "p" * 200 + ".npz"])
+def test_what_no_driver_recorded_stops_a_run_and_is_removed_by_resume(
+    tmp_path: Path, capfd: pytest.CaptureFixture, name: str
+) -> None:
+    crashed(tmp_path)
+    left = mark_incomplete(tmp_path, f"results/volumes/{name}")
+    kept = mark_incomplete(tmp_path, "data/ct.nii.gz")
+    with pytest.raises(LiversegError, match=rf"1 output\(s\) .* results/volumes/{name}"):
+        driver_starts(tmp_path)
+    assert not own_record(tmp_path).exists()
+    assert upkeep.resume(["true"], tmp_path) == 0
+    assert "removed 1 output(s) that the interrupted run had not" in capfd.readouterr().out
+    assert not left.exists()
+    assert kept.exists()
+    driver_starts(tmp_path)
+
+
+def test_states_of_ended_trainings_go_with_the_driver(tmp_path: Path) -> None:
+    ended, going = tmp_path / RESUME / "a-1", tmp_path / RESUME / "b-2"
+    for folder in (ended, going):
+        folder.mkdir(parents=True)
+        (folder / "000-000000001b.safetensors").touch()
+    note_end(ended)
+    driver_starts(tmp_path)
+    driver_ends(tmp_path)
+    assert not ended.exists()
+    assert list(going.iterdir())

@@ -1,11 +1,13 @@
 """A run that is killed again and again ends, resumed, in the same bytes."""
 
+import json
 import os
 import signal
 import time
 
 from benchmarks.kills import TARGETS, digests, jobs_of, measure, start
 from tests.workflow.houses import House
+from workflow.liverseg.snakemake_records import INCOMPLETE, METADATA, records
 
 
 def test_ten_kills_change_no_output() -> None:
@@ -28,4 +30,19 @@ def test_plain_snakemake_goes_on_after_a_killed_job(house: House) -> None:
     assert not lost.exists()
     again = house.snakemake()
     assert again.returncode == 0, again.text
+    assert digests(house) == wanted
+
+
+def test_what_a_dead_driver_did_not_record_is_made_again(house: House) -> None:
+    wanted = digests(house)
+    predicted = "results/predictions/tiny/c1/"
+    for output, record in list(records(house.run / METADATA)):
+        if output.startswith((predicted, "results/models/tiny/")):  # both behind the checkpoint
+            record.unlink()
+            (house.run / INCOMPLETE / record.name).write_text(json.dumps({"external_jobid": None}))
+    plain = house.snakemake()
+    assert plain.returncode != 0
+    assert "that jobs left when an earlier run died" in plain.text
+    assert "make resume" in plain.text
+    assert start(house, resume=True).wait() == 0
     assert digests(house) == wanted

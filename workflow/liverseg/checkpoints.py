@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from safetensors import safe_open
 
+from workflow.liverseg.ended_trainings import note_end
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import sha256, whole
 from workflow.liverseg.model_files import write_tensors
@@ -68,9 +68,11 @@ class ResumeFolder:
             print(f"resume state {path.name} is damaged or incomplete: the one before it is used")
         return None
 
-    def remove(self) -> None:
-        """Forget the training: it has ended well."""
-        shutil.rmtree(self.path, ignore_errors=True)
+    def end(self) -> None:
+        """Note that the model is written; its last state stays until the driver has recorded it."""
+        for path in sorted(self._states("*.safetensors"))[:-1]:
+            self._forget(path)
+        note_end(self.path)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -105,8 +107,11 @@ class ResumeFolder:
         kept |= set(sorted(self._states("*b.safetensors"))[-1:])
         for path in self._states("*.safetensors"):
             if path not in kept:
-                path.with_suffix(".sha256").unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
+                self._forget(path)
+
+    def _forget(self, path: Path) -> None:
+        path.with_suffix(".sha256").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _is_sound(path: Path) -> bool:

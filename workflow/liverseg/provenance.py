@@ -1,6 +1,5 @@
 """Where results came from: what Snakemake recorded of each output, and what its job noted."""
 
-import base64
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 from workflow.liverseg.errors import is_users_own
 from workflow.liverseg.files import read_json, write_text
 from workflow.liverseg.job_notes import JobNote, read_notes
+from workflow.liverseg.snakemake_records import METADATA, records
 
-METADATA = Path(".snakemake/metadata")
 COLUMNS = ("output", "sha256", "bytes", "rule", "started", "ended", "settings", "code")
 
 
@@ -37,13 +36,7 @@ def read_records(directory: Path) -> list[Record]:
     """Read what is known about each output under `results/` that exists, by output."""
     notes = read_notes(directory)
     found = []
-    for path in (directory / METADATA).rglob("*"):
-        if not path.is_file():
-            continue
-        name = "".join(
-            part.removeprefix("@") for part in path.relative_to(directory / METADATA).parts
-        )
-        output = base64.urlsafe_b64decode(name.encode()).decode()
+    for output, path in records(directory / METADATA):
         if (directory / output).is_file() and not is_users_own(output):
             found.append(_record(output, read_json(path), notes.get(output)))
     return sorted(found, key=lambda record: record.output)

@@ -175,6 +175,8 @@ def train(
         report.step(epoch, index, loss_value, dice_value)
 
     report.end()
+    if group.leads:  # should the model's writing be cut off, nothing is trained again
+        resume.save(snapshot(state), boundary=True)
     progress = state.progress
     if state.best is None or settings["keep"] == "last":
         state.keep_as_best(progress.history[-1]["validation_dice"], progress.history[-1]["epoch"])

@@ -122,7 +122,7 @@ def run_training(
                 write_table(files.history, pd.DataFrame(trained.history))
                 write_events(files.events, trained.history)
                 save_model(files.weights, files.card, trained.weights, card)
-                resume.remove()
+                resume.end()
     return trained
 
 

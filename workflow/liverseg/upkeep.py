@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from workflow.liverseg.errors import LiversegError, fault
+from workflow.liverseg.ended_trainings import forget_ended
+from workflow.liverseg.errors import LiversegError, fault, is_users_own
 from workflow.liverseg.files import UNFINISHED, write_json
 from workflow.liverseg.last_call import (
     check_makes_nothing_anew,
@@ -24,6 +25,7 @@ from workflow.liverseg.last_call import (
 )
 from workflow.liverseg.leases import LEASES, living_elsewhere, started
 from workflow.liverseg.queued_jobs import queued_jobs
+from workflow.liverseg.snakemake_records import INCOMPLETE, records
 
 DRIVERS = Path(".snakemake/liverseg/drivers")  # a record each: with --nolock there may be several
 
@@ -31,12 +33,13 @@ DRIVERS = Path(".snakemake/liverseg/drivers")  # a record each: with --nolock th
 def driver_starts(directory: Path) -> str | None:
     """Write down that this process drives the run in `directory`; say which other one does, too.
 
-    LiversegError when jobs of one that is gone are still at work: whoever holds Snakemake's lock is
-    alone, whatever record another has left.
+    LiversegError when jobs of one that is gone are still at work, or have left outputs that nobody
+    recorded: whoever holds Snakemake's lock is alone, whatever record another has left.
     """
     other = next(_drivers_by_record(directory), None)
     if "--nolock" not in sys.argv:
         _check_no_job_works(directory)
+        _check_all_recorded(directory)
     record_call(directory, sys.argv[1:])
     host, pid = socket.gethostname(), os.getpid()
     write_json(own_record(directory), {"host": host, "pid": pid, "started": started(pid)})
@@ -49,6 +52,7 @@ def driver_ends(directory: Path, lost_bundles: Sequence[str] = ()) -> None:
     How it was called stays written down for `resume`, with the bundles of jobs that it lost.
     """
     record_lost_bundles(directory, list(lost_bundles))
+    forget_ended(directory)
     own_record(directory).unlink(missing_ok=True)
 
 
@@ -120,6 +124,8 @@ def _tidy(directory: Path) -> None:
     removed = remove_unfinished(directory)
     if removed:
         print(f"removed {len(removed)} half-written file(s) of the interrupted run")
+    if unrecorded := remove_unrecorded(directory):
+        print(f"removed {len(unrecorded)} output(s) that the interrupted run had not yet recorded")
     locks = directory / ".snakemake/locks"
     if locks.is_dir() and any(locks.iterdir()):
         for lock in locks.iterdir():
@@ -159,6 +165,35 @@ def remove_unfinished(directory: Path) -> list[Path]:
         else:
             path.unlink(missing_ok=True)
     return found
+
+
+def unrecorded_outputs(directory: Path) -> list[Path]:
+    """Outputs of jobs that ended, or were at work, when their driver died.
+
+    Snakemake makes them again by itself only where no checkpoint stands before them: at its start
+    the jobs behind one are not yet planned (snakemake 9.27, `DAG.check_incomplete`).
+    """
+    marked = (name for name, _ in records(directory / INCOMPLETE) if not is_users_own(name))
+    return [path for name in sorted(marked) if (path := directory / name).exists()]
+
+
+def _check_all_recorded(directory: Path) -> None:
+    if left := unrecorded_outputs(directory):
+        raise fault(
+            found=f"{len(left)} output(s) that jobs left when an earlier run died, such as "
+            f"{left[0].relative_to(directory)}",
+            expected="outputs whose making is recorded: these would never be made again",
+            remedy="go on with `make resume`, which makes them anew",
+        )
+
+
+def remove_unrecorded(directory: Path) -> list[Path]:
+    """Remove what no driver recorded, so that it is made again, and Snakemake's marks of it."""
+    left = unrecorded_outputs(directory)
+    for path in left:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(directory / INCOMPLETE, ignore_errors=True)
+    return left
 
 
 def clean(directory: Path) -> None:
