@@ -34,6 +34,7 @@ demo: install  ## From nothing to the report on a synthetic cohort
 
 resume: install  ## Go on after a crash: unlock, tidy up, do what is left, as the run was called
 	$(BIN)/python -m workflow.liverseg.upkeep resume --directory "$(DIR)" \
+	  $(if $(filter command,$(firstword $(origin CORES))),--cores $(CORES)) \
 	  $(if $(ARGS),-- "$(CURDIR)/$(BIN)/snakemake" $(RUN))
 
 verify: install  ## Find outputs changed by hand, and CTs and labels replaced since the run

@@ -53,6 +53,9 @@ def test_resume_without_a_call_makes_the_last_runs_again(
     driver_ends(tmp_path)
     assert upkeep.main(["resume", "--directory", str(tmp_path)]) == 0
     assert f"called with {[*call, '--rerun-incomplete']}" in capfd.readouterr().out
+    assert upkeep.main(["resume", "--directory", str(tmp_path), "--cores", "1"]) == 0
+    again = [*call, "--cores", "1", "--rerun-incomplete"]
+    assert f"called with {again}" in capfd.readouterr().out
 
 
 def test_resume_without_a_call_refuses_where_no_run_is_recorded(

@@ -93,10 +93,11 @@ def _drivers_by_folder(directory: Path) -> Iterator[int]:
             yield int(process.name)
 
 
-def resume(command: list[str], directory: Path) -> int:
+def resume(command: list[str], directory: Path, cores: str | None = None) -> int:
     """Unlock, remove half-written files, and go on with a Snakemake call; its exit status.
 
-    `command` is the call; empty: that of the last run in `directory`, with its own arguments.
+    `command` is the call; empty: that of the last run in `directory`, with its own arguments, and
+    `cores`, where it says so.
     LiversegError when a run is at work in `directory`, when the command names another
     configuration than that run's, and when there is no command and no run is recorded.
     """
@@ -112,6 +113,7 @@ def resume(command: list[str], directory: Path) -> int:
     place = Path.cwd() if names_directory(command) else directory
     if last and not command:
         command, place = last.command(), Path(last.place)
+        command += ["--cores", cores] if cores else []
     program = command[0]
     if Path(program).name != program:  # a path is meant from here, not from the run's folder
         program = str(Path(program).absolute())
@@ -211,6 +213,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m workflow.liverseg.upkeep", description=__doc__)
     parser.add_argument("do", choices=["resume", "clean"])
     parser.add_argument("--directory", type=Path, default=Path(), help="of the run; default: here")
+    parser.add_argument("--cores", help="instead of the last run's")
     parser.epilog = "After `--` stands the Snakemake call; without one, that of the last run."
     split = arguments.index("--") if "--" in arguments else len(arguments)
     chosen, command = parser.parse_args(arguments[:split]), arguments[split + 1 :]
@@ -218,7 +221,7 @@ def main(arguments: list[str]) -> int:
         if chosen.do == "clean":
             clean(chosen.directory)
             return 0
-        return resume(command, chosen.directory)
+        return resume(command, chosen.directory, chosen.cores)
     except LiversegError as error:
         print(error, file=sys.stderr)
         return 1
