@@ -34,7 +34,7 @@ demo: install  ## From nothing to the report on a synthetic cohort
 
 resume: install  ## Go on after a crash: unlock, tidy up, do what is left, as the run was called
 	$(BIN)/python -m workflow.liverseg.upkeep resume --directory "$(DIR)" \
-	  $(if $(filter command,$(firstword $(origin CORES))),--cores $(CORES)) \
+	  $(if $(filter command environment,$(firstword $(origin CORES))),--cores $(CORES)) \
 	  $(if $(ARGS),-- "$(CURDIR)/$(BIN)/snakemake" $(RUN))
 
 verify: install  ## Find outputs changed by hand, and CTs and labels replaced since the run
@@ -57,7 +57,7 @@ check: install  ## Lint, formats and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/mypy workflow/liverseg workflow/scripts
+	$(BIN)/mypy workflow/liverseg workflow/scripts benchmarks
 	$(BIN)/snakemake --lint
 
 docs: install  ## Make the settings table of config/README.md from the schemas

@@ -53,5 +53,5 @@ onsuccess:
 
 
 onerror:
-    driver_ends(Path.cwd(), NOTES.lost_bundles())
     logger.error(NOTES.closing_words(Path.cwd()))
+    driver_fails(Path.cwd(), NOTES.lost_bundles())

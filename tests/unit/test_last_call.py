@@ -97,5 +97,5 @@ def test_a_call_that_accepts_what_is_there_is_no_run_to_go_on_with(tmp_path: Pat
 
 def test_a_call_that_makes_things_anew_is_not_made_again_unasked() -> None:
     check_makes_nothing_anew(Call(["--cores", "4"], "/run", []))
-    with pytest.raises(LiversegError, match=r"started with -R.*\n.*make resume"):
+    with pytest.raises(LiversegError, match=r"started with --forcerun.*\n.*make resume"):
         check_makes_nothing_anew(Call(["--cores", "4", "-R", "train_model"], "/run", []))

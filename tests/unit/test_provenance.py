@@ -13,6 +13,7 @@ from tests.finished_run import CODE, CT, MASK, SETTINGS, finish, record_job, wri
 from workflow.liverseg.commands import note_command, read_commands
 from workflow.liverseg.files import sha256
 from workflow.liverseg.provenance import read_records
+from workflow.liverseg.snakemake_records import METADATA, records
 from workflow.scripts.record_provenance import main
 
 RESULTS = Path("results")
@@ -77,9 +78,9 @@ def issues_found() -> list[str]:
 
 
 def test_records_hold_what_the_job_noted_and_the_digests_of_what_it_read() -> None:
-    records = {record.output: record for record in read_records(Path())}
-    assert "results/gone.json" not in records
-    mask = records[MASK]
+    found = {record.output: record for record in read_records(Path())}
+    assert "results/gone.json" not in found
+    mask = found[MASK]
     assert (mask.rule, mask.settings, mask.code) == ("predict_patient", SETTINGS, CODE[0])
     assert mask.started == "2023-11-14T22:13:20+00:00"
     assert mask.sha256 == sha256(Path(MASK))
@@ -129,6 +130,19 @@ def test_a_crate_tells_commands_times_settings_code_and_files_of_each_job() -> N
         "predictions/unet/p1/mask.nii.gz",
     ]
     assert {"@id": job["@id"]} in entities["./"]["mentions"]
+
+
+def test_jobs_of_the_same_second_are_told_apart() -> None:
+    for name in "ab":
+        record_job("make_phantoms", [], [write(f"results/phantoms/{name}.nii.gz")])
+    jobs = {name for name in graph() if name.startswith("#job-phantoms/")}
+    assert jobs == {"#job-phantoms/a.nii.gz", "#job-phantoms/b.nii.gz"}
+
+
+def test_a_record_that_was_cut_off_is_as_none() -> None:
+    (record,) = (path for name, path in records(METADATA) if name == MASK)
+    record.write_text("")
+    assert MASK not in {record.output for record in read_records(Path())}
 
 
 def test_a_crate_tells_no_file_name_of_the_archive() -> None:

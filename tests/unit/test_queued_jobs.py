@@ -8,13 +8,14 @@ import pytest
 
 from workflow.liverseg import upkeep
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.queued_jobs import MARKERS, UNASKED, queued_jobs
+from workflow.liverseg.queued_jobs import UNASKED, queued_jobs
+from workflow.liverseg.snakemake_records import INCOMPLETE
 
 
 def mark(folder: Path, **jobs: str | None) -> None:
     """Leave Snakemake's markers of unfinished outputs."""
     for name, job in jobs.items():
-        path = folder / MARKERS / "@nested" / name
+        path = folder / INCOMPLETE / "@nested" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"external_jobid": job}))
 
@@ -35,7 +36,7 @@ def answering(squeue: Path, script: str) -> None:
 
 def test_a_job_in_the_queue_keeps_a_second_driver_out(tmp_path: Path, squeue: Path) -> None:
     mark(tmp_path, a="17", b="23_4", c="31", d=None)
-    (tmp_path / MARKERS / "migration_underway").touch()
+    (tmp_path / INCOMPLETE / "migration_underway").touch()
     answering(squeue, "printf '17 17\\n26 23\\n99 99\\n'")
     assert queued_jobs(tmp_path) == ["17", "23"]
     with pytest.raises(LiversegError, match="still at work: 17 in the queue, 23 in the queue"):

@@ -12,6 +12,7 @@ from workflow.liverseg.patients import Patient
 SETTINGS = {
     "volumes": {"spacing_mm": [2.0, 2.0, None], "in_plane": {"mode": "keep"}},
     "train": ["a"],
+    "cross_validation": {"folds": None},
     "phantoms": {"in_plane_pixels": [96, 100], "slices": [24, 40]},
 }
 FIXED = space.MODEL_BYTES + space.SURFACES_AND_PICTURES_BYTES
@@ -26,6 +27,11 @@ def test_a_ct_counts_by_its_prepared_and_its_own_voxels(tmp_path: Path) -> None:
     write_image(ct, np.zeros((40, 40, 10), np.int16), np.diag([1.0, 1.0, 5.0, 1.0]))
     needed = space.space_needed([nifti(ct)], SETTINGS)
     assert needed == pytest.approx(FIXED + 6 * 20 * 20 * 10 + 0.3 * 16000)
+
+
+def test_each_fold_is_a_model() -> None:
+    folds = {**SETTINGS, "cross_validation": {"folds": 5}}
+    assert space.space_needed([], folds) == 5 * space.space_needed([], SETTINGS) > 0
 
 
 def test_a_ct_of_corrected_spacing_is_written_once_more(tmp_path: Path) -> None:

@@ -12,13 +12,16 @@ from workflow.liverseg import upkeep
 from workflow.liverseg.ended_trainings import RESUME, note_end
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import UNFINISHED, read_json
-from workflow.liverseg.snakemake_records import INCOMPLETE
+from workflow.liverseg.snakemake_records import INCOMPLETE, METADATA
 from workflow.liverseg.upkeep import (
+    LOCKS,
     driver_ends,
+    driver_fails,
     driver_starts,
     living_driver,
     own_record,
     remove_unfinished,
+    unrecorded_note,
 )
 
 
@@ -35,11 +38,10 @@ def test_resume_unlocks_tidies_and_runs_what_is_left(
     tmp_path: Path, capfd: pytest.CaptureFixture
 ) -> None:
     crashed(tmp_path)
-    command = [sys.executable, "-c", "import sys; print(sys.argv[1:])"]
-    assert upkeep.resume(command, tmp_path) == 0
+    assert upkeep.resume(["echo", "--cores", "2"], tmp_path) == 0
     assert list((tmp_path / ".snakemake/locks").iterdir()) == []
     assert [path.name for path in (tmp_path / "results/volumes").iterdir()] == ["p2.npz"]
-    assert "\n['--rerun-incomplete']" in capfd.readouterr().out
+    assert "\n--cores 2 --rerun-incomplete" in capfd.readouterr().out
 
 
 def test_resume_without_a_call_makes_the_last_runs_again(
@@ -172,9 +174,9 @@ def test_a_program_named_by_a_path_is_found_from_here(
     folder, here = tmp_path / "run", tmp_path / "here"
     crashed(folder)
     here.mkdir()
-    (here / "python").symlink_to(sys.executable)
+    (here / "snakemake").symlink_to("/bin/true")
     monkeypatch.chdir(here)
-    assert upkeep.resume(["./python", "-c", ""], folder) == 0
+    assert upkeep.resume(["./snakemake"], folder) == 0
 
 
 def mark_incomplete(folder: Path, output: str) -> Path:
@@ -200,11 +202,75 @@ def test_what_no_driver_recorded_stops_a_run_and_is_removed_by_resume(
     with pytest.raises(LiversegError, match=rf"1 output\(s\) .* results/volumes/{name}"):
         driver_starts(tmp_path)
     assert not own_record(tmp_path).exists()
+    assert unrecorded_note(tmp_path) is None  # perhaps a run is at work
+    assert upkeep.resume(["true", "--dry-run"], tmp_path) == 0
+    (tmp_path / LOCKS / "0.output.lock").unlink()
+    assert "make resume" in str(unrecorded_note(tmp_path))
     assert upkeep.resume(["true"], tmp_path) == 0
     assert "removed 1 output(s) that the interrupted run had not" in capfd.readouterr().out
     assert not left.exists()
     assert kept.exists()
     driver_starts(tmp_path)
+
+
+def test_what_a_power_cut_made_of_a_record_is_made_again(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    for name, record in (("p1", ""), ("p2", '{"rule": "prepare_volume"}')):
+        output = mark_incomplete(tmp_path, f"results/volumes/{name}.npz")
+        (mark,) = (tmp_path / INCOMPLETE).iterdir()
+        mark.write_text(record)
+        (tmp_path / METADATA).mkdir(parents=True, exist_ok=True)
+        mark.rename(tmp_path / METADATA / mark.name)
+        assert output.exists()
+    assert upkeep.resume(["true"], tmp_path) == 0
+    assert [path.name for path in (tmp_path / "results/volumes").iterdir()] == ["p2.npz"]
+    assert len(list((tmp_path / METADATA).iterdir())) == 1
+
+
+@pytest.mark.parametrize(("option", "kept"), [([], False), (["--keep-incomplete"], True)])
+def test_what_a_cancelled_job_left_goes_with_its_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str], kept: bool
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["snakemake", "--cores", "2", *option])
+    driver_starts(tmp_path)
+    left = mark_incomplete(tmp_path, "results/models/a/model.safetensors")
+    state = tmp_path / RESUME / "a-1"
+    state.mkdir(parents=True)
+    note_end(state)
+    driver_fails(tmp_path, [])
+    assert left.exists() is kept
+    assert state.exists()  # from it, the model is made again at once
+
+
+def test_a_plan_alone_removes_nothing(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    left = mark_incomplete(tmp_path, "results/models/a/model.safetensors")
+    assert upkeep.resume(["true", "-np", "--cores", "2"], tmp_path) == 0
+    assert left.exists()
+    assert any((tmp_path / ".snakemake/locks").iterdir())
+
+
+@pytest.mark.parametrize("told", [["-Rtrain_model"], ["--forcerun=a", "--"], ["-nF"], ["-f"]])
+def test_a_call_that_makes_anew_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["snakemake", *told])
+    driver_starts(tmp_path)
+    driver_ends(tmp_path)
+    with pytest.raises(LiversegError, match="would make again what is done"):
+        upkeep.resume([], tmp_path)
+
+
+def test_more_options_stand_before_the_targets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "snakemake.py").write_text("import sys; print('called with', *sys.argv[1:])")
+    monkeypatch.setattr(sys, "argv", ["snakemake", "--config", "a=1", "--", "results/x"])
+    driver_starts(tmp_path)
+    driver_fails(tmp_path, ["preparation"])
+    assert upkeep.main(["resume", "--directory", str(tmp_path), "--cores", "1"]) == 0
+    added = "--group-components preparation=1 --cores 1 --rerun-incomplete"
+    assert f"called with --config a=1 {added} -- results/x" in capfd.readouterr().out
 
 
 def test_states_of_ended_trainings_go_with_the_driver(tmp_path: Path) -> None:

@@ -2,12 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Callable
 
 from benchmarks.kills import TARGETS, digests, jobs_of, measure, start
 from tests.workflow.houses import House
+from workflow.liverseg.ended_trainings import ENDED, RESUME
 from workflow.liverseg.snakemake_records import INCOMPLETE, METADATA, records
+from workflow.liverseg.upkeep import unrecorded_outputs
 
 
 def test_ten_kills_change_no_output() -> None:
@@ -35,14 +40,46 @@ def test_plain_snakemake_goes_on_after_a_killed_job(house: House) -> None:
 
 def test_what_a_dead_driver_did_not_record_is_made_again(house: House) -> None:
     wanted = digests(house)
-    predicted = "results/predictions/tiny/c1/"
     for output, record in list(records(house.run / METADATA)):
-        if output.startswith((predicted, "results/models/tiny/")):  # both behind the checkpoint
+        if output.startswith("results/predictions/tiny/c1/"):  # behind the checkpoint
             record.unlink()
             (house.run / INCOMPLETE / record.name).write_text(json.dumps({"external_jobid": None}))
-    plain = house.snakemake()
-    assert plain.returncode != 0
-    assert "that jobs left when an earlier run died" in plain.text
-    assert "make resume" in plain.text
+    told = "5 output(s) that jobs left when an earlier run died"
+    nothing = house.snakemake()
+    assert told in nothing.text
+    assert "make resume" in nothing.text
+    (house.run / "results/report/index.html").unlink()
+    refused = house.snakemake()
+    assert refused.returncode != 0
+    assert told in refused.text
+    assert not (house.run / "results/report/index.html").exists()
     assert start(house, resume=True).wait() == 0
     assert digests(house) == wanted
+
+
+def test_ctrl_c_and_a_driver_that_dies_as_a_training_ends(house: House) -> None:
+    wanted = digests(house)
+    model, states = house.run / "results/models/tiny", house.run / RESUME
+    shutil.rmtree(model)
+    driver = start(house, resume=False)
+    wait_for(lambda: any(model.glob("events*")), driver)  # an epoch is over
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait() != 0
+    assert unrecorded_outputs(house.run) == []
+    driver = start(house, resume=False)  # the same command goes on
+    wait_for(lambda: any(states.glob(f"*/{ENDED}")), driver)
+    driver.kill()
+    driver.wait()
+    assert (model / "model.safetensors") in unrecorded_outputs(house.run)
+    assert start(house, resume=True).wait() == 0
+    log = (house.run / "results/logs/train_model/tiny.log").read_text()
+    assert "goes on from step" in log
+    assert "epoch" not in log
+    assert digests(house) == wanted
+    assert not any(states.iterdir())
+
+
+def wait_for(condition: Callable[[], bool], driver: subprocess.Popen) -> None:
+    while not condition():
+        assert driver.poll() is None
+        time.sleep(0.002)

@@ -10,7 +10,6 @@ from pathlib import Path
 from workflow.liverseg.errors import LiversegError, fault
 from workflow.liverseg.files import read_json, write_json
 
-FORCING = {"-f", "--force", "-F", "--forceall", "-R", "--forcerun"}
 CALL = Path(".snakemake/liverseg/last_call.json")
 
 
@@ -29,7 +28,18 @@ class Call:
         """The call again; the patients of lost bundles are sent one by one."""
         alone = [f"{group}=1" for group in self.lost_bundles]
         grouping = ["--group-components", *alone] if alone else []
-        return [sys.executable, "-m", "snakemake", *self.arguments, *grouping]
+        return with_options([sys.executable, "-m", "snakemake", *self.arguments], *grouping)
+
+
+def with_options(command: list[str], *options: str) -> list[str]:
+    """The command with more options: after a `--` they would be taken for targets."""
+    end = command.index("--") if "--" in command else len(command)
+    return [*command[:end], *options, *command[end:]]
+
+
+def is_dry_run(command: list[str]) -> bool:
+    """Whether a Snakemake call only says what would be done."""
+    return _options(command).dryrun
 
 
 def record_call(directory: Path, arguments: list[str]) -> None:
@@ -70,8 +80,13 @@ def check_same_settings(call: Call, command: list[str], directory: Path) -> None
 
 def check_makes_nothing_anew(call: Call) -> None:
     """LiversegError when the call was told to make again what is there: it would once more."""
-    told = sorted(FORCING & set(call.arguments))
-    if told:
+    options = _options(call.arguments)
+    forced = {
+        "--force": options.force,
+        "--forceall": options.forceall,
+        "--forcerun": options.forcerun,
+    }
+    if told := [option for option, is_told in forced.items() if is_told]:
         raise fault(
             found=f"the run was started with {' '.join(told)}, which would make again what is done",
             remedy="name the options without it: "
@@ -99,17 +114,16 @@ def _write(directory: Path, call: Call) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
-    parser.add_argument("--config", "-C", nargs="*", default=[])
-    parser.add_argument("--directory", "-d", default=None)
-    return parser.parse_known_args(arguments)[0]
+    """The arguments as Snakemake itself understands them."""
+    from snakemake.cli import get_argument_parser  # a second, which only a driver has paid already
+
+    return get_argument_parser().parse_known_args(arguments)[0]
 
 
 def _configuration(arguments: list[str], place: Path) -> tuple[list[str], dict[str, str]]:
     options = _options(arguments)
     files = [os.path.normpath(place / file) for file in options.configfile]
-    pairs = (pair.partition("=") for pair in options.config)
+    pairs = (pair.partition("=") for pair in options.config or [])
     return files, {key: value for key, _, value in pairs}
 
 

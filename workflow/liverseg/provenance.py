@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from workflow.liverseg.errors import is_users_own
-from workflow.liverseg.files import read_json, write_text
+from workflow.liverseg.files import write_text
 from workflow.liverseg.job_notes import JobNote, read_notes
-from workflow.liverseg.snakemake_records import METADATA, records
+from workflow.liverseg.snakemake_records import METADATA, read_record, records
 
 COLUMNS = ("output", "sha256", "bytes", "rule", "started", "ended", "settings", "code")
 
@@ -17,8 +17,9 @@ COLUMNS = ("output", "sha256", "bytes", "rule", "started", "ended", "settings", 
 class Record:
     """One output; times in UTC, `sha256` as its job left it, None where no job noted it.
 
-    `made_from` are the results that its job read, `inputs` maps the user's own files that it read
-    to their SHA-256, None for one that is too large for Snakemake to digest.
+    `job` is one for all outputs of a job. `made_from` are the results that its job read, `inputs`
+    maps the user's own files that it read to their SHA-256, None for one that is too large for
+    Snakemake to digest.
     """
 
     output: str
@@ -28,6 +29,7 @@ class Record:
     settings: str = "{}"
     code: str = ""
     sha256: str | None = None
+    job: str = ""
     made_from: tuple[str, ...] = ()
     inputs: dict[str, str | None] = field(default_factory=dict)
 
@@ -37,8 +39,10 @@ def read_records(directory: Path) -> list[Record]:
     notes = read_notes(directory)
     found = []
     for output, path in records(directory / METADATA):
-        if (directory / output).is_file() and not is_users_own(output):
-            found.append(_record(output, read_json(path), notes.get(output)))
+        if is_users_own(output) or not (directory / output).is_file():
+            continue
+        if noted := read_record(path):
+            found.append(_record(output, noted, notes.get(output)))
     return sorted(found, key=lambda record: record.output)
 
 
@@ -59,6 +63,7 @@ def _record(output: str, noted: dict[str, Any], note: JobNote | None) -> Record:
         settings=note.settings,
         code=" ".join(note.code),
         sha256=note.outputs[output],
+        job=min(note.outputs),
         made_from=made_from,
         inputs=inputs,
     )

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 from workflow.liverseg.errors import fault
+from workflow.liverseg.snakemake_records import INCOMPLETE
 
 UNASKED = "LIVERSEG_QUEUE_UNASKED"
-MARKERS = Path(".snakemake/incomplete")  # Snakemake's: one an output that a job is to write
 
 
 def queued_jobs(directory: Path) -> list[str]:
@@ -21,7 +21,7 @@ def queued_jobs(directory: Path) -> list[str]:
     """
     if os.environ.get(UNASKED):
         return []
-    handed_over = _handed_over(directory / MARKERS)
+    handed_over = _handed_over(directory / INCOMPLETE)
     if not handed_over or shutil.which("squeue") is None:
         return []
     return sorted(handed_over & _in_the_queue())

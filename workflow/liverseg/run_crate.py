@@ -154,7 +154,8 @@ def _jobs(crate: "ROCrate", records: list[Record], files: Mapping[str, Any]) -> 
     """An action for each job: its script at the digests of its code, settings, files and times."""
 
     def job(record: Record) -> tuple[Any, ...]:
-        return (record.started, record.ended, record.rule, record.made_from, *record.inputs)
+        told = (record.started, record.ended, record.rule, record.job)
+        return (*told, record.made_from, *record.inputs)
 
     actions = []
     for _, group in groupby(sorted(records, key=job), key=job):

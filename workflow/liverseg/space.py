@@ -30,14 +30,16 @@ Grid = list[tuple[float, float]]  # (voxels, mm) of the three axes
 
 
 def space_needed(patients: Iterable[Patient], settings: dict[str, Any]) -> float:
-    """Bytes that results take for these patients; `settings`: `volumes`, `train`, `phantoms`.
+    """Bytes that results take for these patients.
+
+    settings: `volumes`, `train`, `phantoms`, `cross_validation`.
 
     A CT that cannot be read needs none: it will be rejected. An upper estimate, since all
     patients are counted as predicted and as trained with, and all files of a series' folder as
     its slices.
     """
     models = len(settings["train"])
-    total = models * MODEL_BYTES
+    total = models * (settings["cross_validation"]["folds"] or 1) * MODEL_BYTES
     for patient in patients:
         grid = _grid_of(patient, settings["phantoms"])
         if grid:

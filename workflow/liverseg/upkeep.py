@@ -1,6 +1,7 @@
 """After a crash: make sure that nobody works here, tidy up, and go on."""
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -17,16 +18,19 @@ from workflow.liverseg.files import UNFINISHED, write_json
 from workflow.liverseg.last_call import (
     check_makes_nothing_anew,
     check_same_settings,
+    is_dry_run,
     last_call,
     names_directory,
     nothing_recorded,
     record_call,
     record_lost_bundles,
+    with_options,
 )
 from workflow.liverseg.leases import LEASES, living_elsewhere, started
 from workflow.liverseg.queued_jobs import queued_jobs
-from workflow.liverseg.snakemake_records import INCOMPLETE, records
+from workflow.liverseg.snakemake_records import INCOMPLETE, METADATA, read_record, records
 
+LOCKS = Path(".snakemake/locks")
 DRIVERS = Path(".snakemake/liverseg/drivers")  # a record each: with --nolock there may be several
 
 
@@ -46,14 +50,29 @@ def driver_starts(directory: Path) -> str | None:
     return other
 
 
-def driver_ends(directory: Path, lost_bundles: Sequence[str] = ()) -> None:
-    """Take back that this process is a driver, and nobody else's record.
+def driver_ends(directory: Path) -> None:
+    """Take back that this process is a driver, and nobody else's record: all is made and recorded.
 
-    How it was called stays written down for `resume`, with the bundles of jobs that it lost.
+    How it was called stays written down for `resume`.
     """
-    record_lost_bundles(directory, list(lost_bundles))
     forget_ended(directory)
     own_record(directory).unlink(missing_ok=True)
+
+
+def driver_fails(directory: Path, lost_bundles: Sequence[str]) -> None:
+    """Take back that this process is a driver, after a failure or the user's Ctrl-C.
+
+    The bundles of jobs that it lost are written down for `resume`. What the jobs that Ctrl-C ended
+    leave is removed, as Snakemake does after a failure: the same command then goes on.
+    """
+    record_lost_bundles(directory, list(lost_bundles))
+    own_record(directory).unlink(missing_ok=True)
+    if {"--nolock", "--keep-incomplete", "--ki"} & set(sys.argv):
+        return
+    # Else somebody still writes, or may: a new start says so, and what is to be done.
+    with contextlib.suppress(LiversegError):
+        _check_no_job_works(directory)
+        remove_unrecorded(directory)
 
 
 def own_record(directory: Path) -> Path:
@@ -105,7 +124,8 @@ def resume(command: list[str], directory: Path, cores: str | None = None) -> int
     last = last_call(directory)
     if last and command:
         check_same_settings(last, command, directory)
-    _tidy(directory)
+    if not is_dry_run(command):
+        _tidy(directory)
     if not command and last is None:
         raise nothing_recorded()
     if not command and last:
@@ -113,13 +133,14 @@ def resume(command: list[str], directory: Path, cores: str | None = None) -> int
     place = Path.cwd() if names_directory(command) else directory
     if last and not command:
         command, place = last.command(), Path(last.place)
-        command += ["--cores", cores] if cores else []
+        command = with_options(command, *(["--cores", cores] if cores else []))
     program = command[0]
     if Path(program).name != program:  # a path is meant from here, not from the run's folder
         program = str(Path(program).absolute())
     again = [] if "--rerun-incomplete" in command else ["--rerun-incomplete"]
+    command = with_options([program, *command[1:]], *again)
     print("going on with:", shlex.join(command), flush=True)
-    return subprocess.run([program, *command[1:], *again], cwd=place).returncode
+    return subprocess.run(command, cwd=place).returncode
 
 
 def _tidy(directory: Path) -> None:
@@ -128,7 +149,7 @@ def _tidy(directory: Path) -> None:
         print(f"removed {len(removed)} half-written file(s) of the interrupted run")
     if unrecorded := remove_unrecorded(directory):
         print(f"removed {len(unrecorded)} output(s) that the interrupted run had not yet recorded")
-    locks = directory / ".snakemake/locks"
+    locks = directory / LOCKS
     if locks.is_dir() and any(locks.iterdir()):
         for lock in locks.iterdir():
             lock.unlink()
@@ -179,19 +200,40 @@ def unrecorded_outputs(directory: Path) -> list[Path]:
     return [path for name in sorted(marked) if (path := directory / name).exists()]
 
 
+def unrecorded_note(directory: Path) -> LiversegError | None:
+    """What to say of outputs that nobody recorded; None without any, and while a run is at work."""
+    locks = directory / LOCKS
+    left = unrecorded_outputs(directory)
+    if not left or (locks.is_dir() and any(locks.iterdir())):
+        return None
+    return _unrecorded(left, directory)
+
+
+def _unrecorded(left: list[Path], directory: Path) -> LiversegError:
+    return fault(
+        found=f"{len(left)} output(s) that jobs left when an earlier run died, such as "
+        f"{left[0].relative_to(directory)}",
+        expected="outputs whose making is recorded: these would never be made again",
+        remedy="go on with `make resume`, which makes them anew",
+    )
+
+
 def _check_all_recorded(directory: Path) -> None:
     if left := unrecorded_outputs(directory):
-        raise fault(
-            found=f"{len(left)} output(s) that jobs left when an earlier run died, such as "
-            f"{left[0].relative_to(directory)}",
-            expected="outputs whose making is recorded: these would never be made again",
-            remedy="go on with `make resume`, which makes them anew",
-        )
+        raise _unrecorded(left, directory)
 
 
 def remove_unrecorded(directory: Path) -> list[Path]:
-    """Remove what no driver recorded, so that it is made again, and Snakemake's marks of it."""
+    """Remove what no driver recorded, so that it is made again, and Snakemake's marks of it.
+
+    So it goes with an output whose record a power cut has emptied.
+    """
     left = unrecorded_outputs(directory)
+    for output, record in list(records(directory / METADATA)):
+        if read_record(record) is None:
+            record.unlink()
+            path = directory / output
+            left += [path] if path.exists() and not is_users_own(output) else []
     for path in left:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.rmtree(directory / INCOMPLETE, ignore_errors=True)

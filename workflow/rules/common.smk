@@ -25,7 +25,7 @@ from workflow.liverseg.run_notes import RunNotes
 from workflow.liverseg.software import installed_versions, locked_versions, versions_note
 from workflow.liverseg.space import space_note
 from workflow.liverseg.spacings import respaced
-from workflow.liverseg.upkeep import driver_ends, driver_starts
+from workflow.liverseg.upkeep import driver_ends, driver_fails, driver_starts, unrecorded_note
 
 prepare_jobs(ROOT)
 
@@ -48,6 +48,11 @@ def drive(directory):
         return driver_starts(directory)
     except LiversegError as error:
         raise WorkflowError(str(error)) from None
+
+
+# Said of a dry run, too, and where Snakemake finds nothing to be done.
+if workflow.is_main_process and (note := unrecorded_note(Path.cwd())):
+    logger.warning(str(note))
 
 
 def released_here():
