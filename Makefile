@@ -57,7 +57,7 @@ check: install  ## Lint, formats and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/mypy workflow/liverseg workflow/scripts benchmarks
+	$(BIN)/mypy workflow/liverseg workflow/scripts
 	$(BIN)/snakemake --lint
 
 docs: install  ## Make the settings table of config/README.md from the schemas

@@ -5,7 +5,7 @@
     python benchmarks/prediction.py --model results/models/unet3d-narrow --slices 987 --only memory
 
 Every contender runs in a process of its own, from the CT on disk to the mask on disk, with the
-same network, windows, overlap and threads:
+same network, size of windows, overlap and threads:
 
 liverseg   the rule's own main(): slabs, body crop, empty windows skipped, bfloat16 where the
            machine computes it, batch norms folded
@@ -125,10 +125,8 @@ def run_contender(options: argparse.Namespace) -> None:
         predict_with_monai(options)
         return
     import workflow.scripts.predict_patient as script
-    from workflow.liverseg.settings import check, read_config
 
-    how = check(read_config(ROOT / "config/config.yaml"))["prediction"]
-    how |= {"threads": options.threads, "overlap": options.overlap}
+    how = shipped_settings() | {"threads": options.threads, "overlap": options.overlap}
     if options.contender == "at_once":
         script.predict = functools.partial(script.predict, slab=1 << 20)
     if options.contender == "worst":
@@ -141,9 +139,17 @@ def run_contender(options: argparse.Namespace) -> None:
         card=options.model / "model.json",
         record=options.work / "prediction.json",
         patient="benchmark",
+        device="auto",
         settings={"prediction": how},
         **places,
     )
+
+
+def shipped_settings() -> dict[str, Any]:
+    """The config's `prediction`."""
+    from workflow.liverseg.settings import check, read_config
+
+    return check(read_config(ROOT / "config/config.yaml"))["prediction"]
 
 
 def make_worst(script: Any) -> None:
@@ -177,17 +183,23 @@ def predict_with_monai(options: argparse.Namespace) -> None:
     from monai.inferers import sliding_window_inference
     from monai.transforms import Invertd
 
+    from workflow.liverseg.devices import choose_compute
     from workflow.liverseg.images import write_image
+    from workflow.liverseg.inference import load_ensemble
     from workflow.liverseg.model_files import load_model
+    from workflow.liverseg.prediction import window_size
 
     torch.set_num_threads(options.threads)
     files = (options.model / "model.safetensors", options.model / "model.json")
     network, card = load_model(*files)
+    ours, _ = load_ensemble([files[0]], [files[1]], flips=(), compute=choose_compute({}))
     before = monai_transforms(card.preprocessing)
     with torch.inference_mode():
         data = before({"image": options.ct})
+        shape = tuple(data["image"].shape[1:])
+        size = window_size(ours, shape, shipped_settings()["enlarge"])
         logits = sliding_window_inference(
-            data["image"][None], card.patch, 1, network, overlap=options.overlap, mode="gaussian"
+            data["image"][None], size, 1, network, overlap=options.overlap, mode="gaussian"
         )
         data["probability"] = torch.softmax(logits[0], dim=0)
         after = Invertd("probability", before, orig_keys="image", nearest_interp=False)
