@@ -30,4 +30,4 @@ def test_every_contender_finds_the_organ(tmp_path: Path) -> None:
     dice = {name: float(row[3]) for name, row in rows.items()}
     assert dice["at_once"] == 1
     assert dice["monai"] > 0.9  # of a weak model, in other windows at the border
-    assert 0 < dice["worst"] < 1  # halved probabilities, and two specks
+    assert dice["worst"] > 0.9
