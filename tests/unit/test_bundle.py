@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -13,10 +14,13 @@ from monai.bundle.utils import DEFAULT_METADATA
 
 from tests.unit.test_networks import SMALL
 from workflow.liverseg.bundle import BundleFiles, preprocessing, write_bundle
+from workflow.liverseg.bundle_inference import GrowingWindows
 from workflow.liverseg.files import read_json
 from workflow.liverseg.model_files import ModelCard, load_model, save_model
 from workflow.liverseg.networks import build_network
+from workflow.liverseg.prediction import window_size
 
+PREDICTION = {"enlarge": 1.7, "overlap": 0.5}
 NETWORKS = [
     *({"network": name, **settings} for name, settings in SMALL.items()),
     {"network": "unet3d", "width": 2, "norm": "instance"},
@@ -60,7 +64,7 @@ def make(root: Path, architecture: dict) -> tuple[Path, torch.nn.Module]:
     )
     paths = root / "model.safetensors", root / "model.json"
     save_model(*paths, tensors, card)
-    write_bundle(*paths, files_in(root / "bundle"))
+    write_bundle(*paths, files_in(root / "bundle"), PREDICTION)
     return root / "bundle", load_model(*paths)[0]
 
 
@@ -83,6 +87,15 @@ def test_the_parsed_network_gives_our_logits(tmp_path, scripts, architecture):
     x = torch.rand(1, 1, 48, 27, 16)
     with torch.inference_mode():
         torch.testing.assert_close(network(x), ours(x))
+
+
+@pytest.mark.parametrize("shape", [(48, 27, 16), (200, 40, 20), (60, 100, 5)])
+@pytest.mark.parametrize("fixed", [None, (48, 27, 16)])
+def test_its_windows_are_those_of_the_workflow(shape, fixed):
+    may_grow = fixed is None
+    ours = SimpleNamespace(patch=(48, 27, 16), may_grow=may_grow, may_shrink=False)
+    theirs = GrowingWindows([48, 27, 16], enlarge=1.7 if may_grow else 1, overlap=0.5)
+    assert tuple(theirs.size(shape)) == window_size(ours, shape, 1.7)
 
 
 def test_the_metadata_are_what_monai_asks_for(tmp_path, scripts):

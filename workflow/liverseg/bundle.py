@@ -21,7 +21,6 @@ SCHEMA = (
     "meta_schema_20240725.json"
 )
 VERSION = "1.0.0"
-OVERLAP = 0.5  # of neighbouring windows; what prediction does by default
 LICENCE = Path(__file__).resolve().parents[2] / "LICENSE"
 STACKED = "network.network."  # one wrapper more than MONAI's own network has
 
@@ -41,11 +40,16 @@ class BundleFiles:
     predicting: Path
 
 
-def write_bundle(weights: Path, card_path: Path, files: BundleFiles) -> None:
-    """Write a trained model as a bundle, each file whole; equal models give equal bytes."""
+def write_bundle(
+    weights: Path, card_path: Path, files: BundleFiles, prediction: dict[str, Any]
+) -> None:
+    """Write a trained model as a bundle, each file whole; equal models give equal bytes.
+
+    prediction: the config's `overlap` and `enlarge`, so that windows are those of the workflow.
+    """
     card = read_card(card_path)
     write_json(files.metadata, metadata(card))
-    write_json(files.inference, inference(card))
+    write_json(files.inference, inference(card, prediction))
     state = io.BytesIO()  # torch would write the name of a file into its archive
     torch.save(bundle_state(load_file(weights)), state)
     with whole(files.state) as temporary:
@@ -111,7 +115,7 @@ def metadata(card: ModelCard) -> dict[str, Any]:
     }
 
 
-def inference(card: ModelCard) -> dict[str, Any]:
+def inference(card: ModelCard, prediction: dict[str, Any]) -> dict[str, Any]:
     """inference.json: from CTs to label maps, run from within the bundle's folder."""
     plan = plan_network(card.architecture, out_channels=card.label_map.n_classes)
     own = plan.name == "UNet3D"
@@ -138,10 +142,10 @@ def inference(card: ModelCard) -> dict[str, Any]:
             "transform": "@preprocessing",
         },
         "inferer": {
-            "_target_": "SlidingWindowInferer",
-            "roi_size": card.patch,
-            "overlap": OVERLAP,
-            "mode": "gaussian",
+            "_target_": "scripts.inference.GrowingWindows",
+            "patch": card.patch,
+            "enlarge": 1 if plan.fixed else prediction["enlarge"],
+            "overlap": prediction["overlap"],
         },
         "postprocessing": {"_target_": "Compose", "transforms": postprocessing()},
         "predict": {
@@ -225,10 +229,11 @@ From within the bundle's folder, with MONAI {card.versions["monai"]}, nibabel an
     python -m monai.bundle run --config_file configs/inference.json \\
       --dataset_dir /data/ct --output_dir /data/masks
 
-reads every NIfTI file of the folder, predicts windows of {x}×{y}×{z} voxels and writes a label map
-on each CT's own grid. `models/model.pt` holds weights alone and is read with `weights_only`. The
-network gives the logits that it gives in liverseg; MONAI's resampling, and the absence of
-liverseg's cleaning-up, make the masks differ a little from liverseg's own.
+reads every NIfTI file of the folder, predicts windows of {x}×{y}×{z} voxels, or larger ones as
+`inferer` in `configs/inference.json` says, and writes a label map on each CT's own grid.
+`models/model.pt` holds weights alone and is read with `weights_only`. The network gives the logits
+that it gives in liverseg; MONAI's resampling, and the absence of liverseg's cleaning-up, make the
+masks differ a little from liverseg's own.
 
 `LICENSE` is that of the code; the weights' is for whoever trained them to say.
 """

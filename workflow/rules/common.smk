@@ -141,9 +141,11 @@ def settings(*sections):
 
 
 def some_settings(*sections, **keys):
-    """The same of whole sections, and of one key of others: what else they hold starts no job."""
+    """The same of whole sections, and of some keys of others: what else they hold starts no job."""
     chosen = {name: CONFIG[name] for name in sections}
-    chosen |= {name: {key: CONFIG[name][key]} for name, key in keys.items()}
+    for name, key in keys.items():
+        wanted = [key] if isinstance(key, str) else key
+        chosen[name] = {one: CONFIG[name][one] for one in wanted}
     return _settings.canonical(chosen, *chosen)
 
 

@@ -93,6 +93,7 @@ rule export_bundle:
         mem_mb=4000,
         runtime=10,
     params:
+        settings=some_settings(prediction=["enlarge", "overlap"]),
         code=code_digest("export_bundle"),
     script:
         "../scripts/export_bundle.py"

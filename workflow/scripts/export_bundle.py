@@ -17,10 +17,12 @@ def main(
     padding: Path,
     unet3d: Path,
     predicting: Path,
+    settings: dict,
 ) -> None:
     """Write the files of the bundle."""
     scripts = (package, padding, unet3d, predicting)
-    write_bundle(weights, card, BundleFiles(metadata, inference, state, readme, licence, *scripts))
+    files = BundleFiles(metadata, inference, state, readme, licence, *scripts)
+    write_bundle(weights, card, files, settings["prediction"])
 
 
 if __name__ == "__main__":
