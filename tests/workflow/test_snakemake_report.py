@@ -3,12 +3,13 @@
 from tests.workflow.houses import House
 
 # What the page of Snakemake lists its results under, and words of the captions.
-CATEGORIES = ("Page", "Patients", "Scores", "Training", "Cohort")
+CATEGORIES = ("Page", "Patients", "Scores", "Training", "Cohort", "Measurements")
 CAPTIONS = (
     "opens from disk and asks no network",
     "Look for liver outside the line",
     "A loss that still falls at the end",
     "a distance to an empty mask",
+    "Biomarker Standardisation",
 )
 
 

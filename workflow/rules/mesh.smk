@@ -82,7 +82,11 @@ rule tabulate_features:
     input:
         records=every_prediction("results/meshes/{model}/{patient}/mesh.json"),
     output:
-        table="results/features.csv",
+        table=report(
+            "results/features.csv",
+            caption="../report/captions/features.rst",
+            category="Measurements",
+        ),
     log:
         "results/logs/tabulate_features/features.log",
     benchmark:

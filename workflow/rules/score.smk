@@ -59,7 +59,11 @@ rule compare_models:
     input:
         scores=every_score,
     output:
-        comparison="results/scores/comparison.json",
+        comparison=report(
+            "results/scores/comparison.json",
+            caption="../report/captions/comparison.rst",
+            category="Scores",
+        ),
     log:
         "results/logs/compare_models/comparison.log",
     benchmark:
