@@ -255,6 +255,11 @@ def uneven(dataset: Dataset, k: int) -> Dataset:
     return dataset
 
 
+def shifted(dataset: Dataset, k: int) -> Dataset:
+    dataset.ImagePositionPatient[0] += 40 * (2 <= k <= 3)
+    return dataset
+
+
 def unlike_spacing(dataset: Dataset, k: int) -> Dataset:
     dataset.PixelSpacing = [0.8, 0.7 + 0.1 * (k == 2)]
     return dataset
@@ -553,6 +558,7 @@ FAULTS = [
     Case(32, "reject", "dicom_double", imported(doubled)),
     Case(32, "reject", "dicom_uneven", series(uneven)),
     Case(32, "reject", "dicom_tilt", series(same, directions=(1, 0, 0, *TILT), step=(0, 0, 2.5))),
+    Case(32, "reject", "dicom_shifted", series(shifted)),
     Case(32, "reject", "dicom_spacing", series(unlike_spacing)),
     Case(32, "reject", "dicom_no_rescale", series(without_rescale)),
     Case(32, "reject", "dicom_unreadable", imported(cut_pixels)),

@@ -111,10 +111,17 @@ def test_rejected_double_renames_nobodys_group():
     assert list(admission.cohort["group"]) == ["z"]
 
 
-def test_equal_cts_that_are_rejected_for_themselves_join_nobody():
+def test_a_double_whose_ct_is_rejected_joins_as_well():
+    bad = {**refusing("a"), "ct": {"voxel_digest": "d"}}  # its spacing is lost, not its content
+    admission = admit([bad, record("b"), record("c", "d")], people=grouped(a="x", b="x", c="z"))
+    assert list(admission.cohort["group"]) == ["x", "x"]
+
+
+def test_equal_cts_without_content_join_nobody():
     blank = [refusing("a"), refusing("b")]
     for one in blank:
         one["ct"]["voxel_digest"] = "blank"
+        one["findings"] = [finding("not_ct").to_json()]
     admission = admit(
         [*blank, record("c"), record("d")], people=grouped(a="x", b="y", c="x", d="y")
     )

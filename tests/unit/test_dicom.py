@@ -261,6 +261,23 @@ def test_gantry_tilt_is_refused_with_its_angle(tmp_path: Path):
     assert code == "dicom_tilt" and "15.0°" in found
 
 
+def test_slices_shifted_sideways_are_refused_by_name(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.ImagePositionPatient[0] += 40 * (2 <= k <= 3)
+        return dataset
+
+    code, found = refusal(write_series(tmp_path, HU, change=change))
+    assert code == "dicom_shifted" and "2 slices up to 40.0 mm" in found and "3, 4" in found
+
+
+def test_positions_written_with_one_decimal_are_a_straight_line(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.ImagePositionPatient[0] = round(-120.55 + 0.03 * k, 1)
+        return dataset
+
+    assert np.array_equal(import_ct(write_series(tmp_path, HU, change=change)).image.data, HU)
+
+
 def test_a_missing_rescale_is_refused(tmp_path: Path):
     def change(dataset: Dataset, k: int) -> Dataset:
         del dataset.RescaleIntercept
@@ -373,6 +390,32 @@ def test_a_soft_kernel_is_taken_before_a_sharp_one_with_more_slices(tmp_path: Pa
 def test_a_sharp_kernel_is_taken_where_the_soft_one_covers_less(tmp_path: Path):
     files = write_series(tmp_path / "soft", HU[:, :, :3], change=with_kernel("B30f", 2))
     files += write_series(tmp_path / "sharp", HU, change=with_kernel("B70f", 9))
+    assert np.array_equal(import_ct(files).image.data, HU)
+
+
+def of_type(*words: str) -> Change:
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.ImageType = list(words)
+        return dataset
+
+    return change
+
+
+def test_a_projection_is_no_volume_however_many_slices_it_has(tmp_path: Path):
+    many = np.concatenate([HU, HU], axis=2)
+    change = of_type("DERIVED", "SECONDARY", "AXIAL", "MIP")
+    mip = write_series(tmp_path / "mip", many, change=change)
+    files = write_series(tmp_path / "scan", HU, change=of_type("ORIGINAL", "PRIMARY", "AXIAL"))
+    imported = import_ct([*mip, *files])
+    assert np.array_equal(imported.image.data, HU)
+    assert imported.record["ignored"] == {"projection, such as a MIP": 2 * HU.shape[2]}
+    assert refusal(mip)[0] == "dicom_no_ct"
+
+
+def test_the_scan_itself_is_taken_before_a_derived_series_with_more_slices(tmp_path: Path):
+    many = np.concatenate([HU, HU], axis=2)
+    files = write_series(tmp_path / "d", many, change=of_type("DERIVED", "SECONDARY", "AVERAGE"))
+    files += write_series(tmp_path / "o", HU, change=of_type("ORIGINAL", "PRIMARY", "AXIAL"))
     assert np.array_equal(import_ct(files).image.data, HU)
 
 

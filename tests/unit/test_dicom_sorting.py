@@ -45,6 +45,27 @@ def test_studies_are_told_apart_and_persons_kept_together(tmp_path: Path):
         assert np.array_equal(import_ct(files).image.data, HU)
 
 
+def test_without_an_id_name_and_birth_tell_the_person(tmp_path: Path):
+    for name, born, place in (
+        ("Meier^Eva", "19600101", "a"),
+        ("MEIER^Eva", "19600101", "b"),
+        ("Meier^Eva", "19700101", "c"),
+        ("", "", "d"),
+        ("", "", "e"),
+    ):
+        study = generate_uid()
+
+        def change(dataset: Dataset, k: int, tags=(name, born, study)) -> Dataset:
+            dataset.PatientName, dataset.PatientBirthDate, dataset.StudyInstanceUID = tags
+            dataset.PatientID = ""
+            return dataset
+
+        write_series(tmp_path / "export" / place, HU, change=change)
+    groups = [row["group"] for row in rows_of(sort_studies(tmp_path / "export", tmp_path / "s"))]
+    assert len(groups) == 5
+    assert len(set(groups)) == 4
+
+
 def test_no_name_of_a_person_is_left_and_names_stay(tmp_path: Path):
     write_study(tmp_path / "export", "Meier", "a")
     first = sort_studies(tmp_path / "export", tmp_path / "sorted").read_text()

@@ -114,21 +114,21 @@ def _row(record: Mapping[str, Any], findings: Sequence[Finding], person: Person)
     }
 
 
+WITHOUT_CONTENT = {"not_ct"}  # a single value in every voxel, or no image of a body
+
+
 def join_doubles(
     records: Iterable[Mapping[str, Any]], people: Mapping[str, Person], admitted: Sequence[str]
 ) -> dict[str, str]:
     """Return the group of each admitted patient; groups that have a scan in common are one.
 
-    A double is rejected, but who it is stays known: its group may hold other scans. A CT that is
-    rejected for itself says nothing: blank exports of two persons are equal. Named by the groups of
-    those who are admitted, so that a rejected patient renames nobody's.
+    A rejected scan joins as well: who it is stays known, and its group may hold others. One without
+    content says nothing: blank exports of two persons are equal. Named by the groups of those who
+    are admitted, so that a rejected patient renames nobody's.
     """
     sharing: dict[str, list[str]] = {}
     for record in records:
-        nonsense = any(
-            one["verdict"] == "reject" and one["part"] == "ct" for one in record["findings"]
-        )
-        if nonsense:
+        if any(one["code"] in WITHOUT_CONTENT for one in record["findings"]):
             continue
         if digest := record.get("ct", {}).get("voxel_digest"):
             sharing.setdefault(digest, []).append(people[record["patient"]].group)

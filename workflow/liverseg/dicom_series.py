@@ -52,6 +52,10 @@ DAMAGED = "named like a slice, but no DICOM object"
 NO_PLACE = "CT image without a position in space"
 SHEAR_DEGREES = 0.5
 STEP_TOLERANCE = 0.1
+# Part of a pixel that a slice may lie beside the others; positions written with one decimal stay
+# below 0.1 mm.
+SHIFT_TOLERANCE, SHIFT_TOLERANCE_MM = 0.25, 0.1
+PROJECTIONS = {"MIP", "MINIP", "MAXIP", "PROJECTION", "PROJECTION IMAGE", "VOLUME RENDERING"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ class Slice:
     `row` and `column` are the directions in which the column and the row index grow;
     `spacing_mm` the distance of columns, then of rows. `slope` is None where the file has none.
     `scale` is the type of what the rescale gives ("" and "HU" are HU), `person_id` and
-    `person_name` digests of whose slice it is, None where the file does not say.
+    `person_name` digests of whose slice it is, None where the file does not say. `derived` says that
+    it was computed from other images.
     """
 
     path: Path
@@ -82,6 +87,7 @@ class Slice:
     kernel: str
     person_id: str | None
     person_name: str | None
+    derived: bool = False
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -193,8 +199,10 @@ def read_headers(files: Iterable[Path]) -> Headers:
                 labels.append(path)
             elif kind not in CT_CLASSES:
                 ignored["no CT: dose page, capture, report or another modality"] += 1
-            elif "LOCALIZER" in [str(word) for word in header.get("ImageType") or ()]:
+            elif "LOCALIZER" in _image_type(header):
                 ignored["localiser"] += 1
+            elif PROJECTIONS & set(_image_type(header)):
+                ignored["projection, such as a MIP"] += 1
             else:
                 found = slices_of(path, header)
                 slices += found
@@ -205,6 +213,17 @@ def read_headers(files: Iterable[Path]) -> Headers:
     return Headers(
         tuple(slices), tuple(labels), dict(sorted(ignored.items())), tuple(sorted(private))
     )
+
+
+def _image_type(header: pydicom.Dataset) -> list[str]:
+    """The words of ImageType, upper case; a dataset of frames has the first frame's as well."""
+    types = [header.get("ImageType") or ()]
+    types += [
+        kind.get("FrameType") or ()
+        for source in _frames(header)[0]
+        for kind in source.get("CTImageFrameTypeSequence") or ()
+    ]
+    return [str(word).upper() for words in types for word in words]
 
 
 def _suffix(path: Path) -> str:
@@ -281,6 +300,7 @@ def _slice(
         kernel=_kernel(sources),
         person_id=digest_of_uid(str(header.get("PatientID") or "").strip()),
         person_name=digest_of_uid(str(header.get("PatientName") or "").strip()),
+        derived="DERIVED" in _image_type(header)[:1],
     )
 
 
@@ -326,6 +346,7 @@ def check_series(slices: Sequence[Slice]) -> Series:
     _check_directions(slices)
     _check_steps(slices)
     _check_tilt(slices)
+    _check_line(slices)
     first, last = slices[0], slices[-1]
     step = (np.subtract(last.position, first.position)) / (len(slices) - 1)
     lps = np.eye(4)
@@ -384,6 +405,24 @@ def _check_steps(slices: Sequence[Slice]) -> None:
             f"distances of slices from {steps.min():.2f} to {steps.max():.2f} mm",
             f"a slice every {usual:.2f} mm",
             "export a reconstruction with even distances",
+        )
+
+
+def _check_line(slices: Sequence[Slice]) -> None:
+    """Refuse slices that lie beside the line from the first to the last: one affine says all."""
+    positions = np.array([one.position for one in slices])
+    line = np.linspace(positions[0], positions[-1], len(slices))
+    off = positions - line
+    beside = np.linalg.norm(off - np.outer(off @ slices[0].normal, slices[0].normal), axis=1)
+    allowed = max(SHIFT_TOLERANCE_MM, SHIFT_TOLERANCE * min(slices[0].spacing_mm))
+    if shifted := np.flatnonzero(beside > allowed).tolist():
+        names = ", ".join(str(slices[i].instance) for i in shifted[:5])
+        raise rejection(
+            "dicom_shifted",
+            f"{len(shifted)} slices up to {beside.max():.1f} mm beside the line from the first to "
+            f"the last (instances {names}{', …' if len(shifted) > 5 else ''})",
+            f"slices on one straight line, within {allowed:.2f} mm",
+            "export the series again, one reconstruction only",
         )
 
 

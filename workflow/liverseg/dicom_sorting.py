@@ -63,8 +63,12 @@ def _study_of(header: pydicom.Dataset) -> str:
 
 
 def _person_of(header: pydicom.Dataset) -> str:
-    # Without an id of the person each study stands for a person of its own.
-    return str(header.get("PatientID") or "") or _study_of(header)
+    """What tells the person: the id, else name and date of birth; else the study is a person's."""
+    if number := str(header.get("PatientID") or "").strip():
+        return number
+    name = str(header.get("PatientName") or "").strip("^ ").casefold()
+    born = str(header.get("PatientBirthDate") or "").strip()
+    return f"{name} {born}" if name and born else _study_of(header)
 
 
 def sort_studies(source: Path, target: Path) -> Path:
