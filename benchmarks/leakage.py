@@ -5,7 +5,8 @@
 Each case (Hypothesis) is a cohort of some persons, each with several scans. What joins the scans of
 a person is a group of the table, a case of LiTS and one of 3D-IRCADb that are known to be one, or
 the voxels: a scan may stand there again, renamed, flipped, with its axes in another order and
-another affine, under a group of its own. Digests, groups, admission and split are those of the
+another affine, under a group of its own. Some scans are rejected, as their spacing is lost: they
+join all the same. Digests, groups, admission and split are those of the
 workflow. A case counts only where somebody could have been torn apart; another is drawn for the
 rest. That leaks are found where there are some is shown by splitting at random.
 """
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, assume, given, settings
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from workflow.liverseg.admission import Person, admit
 from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.findings import reject
 from workflow.liverseg.intensities import measure
 from workflow.liverseg.nifti_header import Header
 from workflow.liverseg.nifti_stream import Volume
@@ -50,6 +52,7 @@ class Scan(NamedTuple):
     flips: int
     labelled: bool
     other_label: bool  # another than the scan's copies have
+    refused: bool
     tie: str  # "group", "lits" or "ircadb" by the id, "voxels" where the scan is there already
 
 
@@ -61,6 +64,7 @@ scans = st.builds(
     st.integers(0, 7),
     st.sampled_from([True, True, True, False]),
     st.sampled_from([False] * 9 + [True]),
+    st.sampled_from([False] * 5 + [True]),
     st.sampled_from(["group", "group", "lits", "ircadb", "voxels"]),
 )
 cohorts = st.lists(scans, min_size=8, max_size=20)
@@ -98,16 +102,19 @@ def digest(person: int, scan: int, order: int, flips: int) -> str:
     return measure(Volume(turned, header, "", ())).digest
 
 
-def record(name: str, voxel_digest: str, label: str | None) -> dict:
-    """Return what an inspection would say of a sound scan."""
-    content = {
+def record(name: str, voxel_digest: str, label: str | None, *, refused: bool) -> dict:
+    """Return what an inspection would say of a scan, sound but perhaps for its spacing."""
+    lost = reject(
+        "spacing_placeholder", "ct", found="1 mm", expected="its own", remedy="restore it"
+    )
+    content: dict[str, Any] = {
         "patient": name,
-        "verdict": "admitted",
+        "verdict": "rejected" if refused else "admitted",
         "labelled": label is not None,
         "ct": {"voxel_digest": voxel_digest},
         "geometry": {"shape": [4, 5, 6], "slice_axis": 2, "spacing_mm": [1, 1, 1],
                      "orientation": "RAS"},
-        "findings": [],
+        "findings": [lost.to_json()] if refused else [],
     }  # fmt: skip
     return content if label is None else {**content, "label": {"voxel_digest": label}}
 
@@ -155,7 +162,7 @@ def run_case(rows: Sequence[Scan], seed: int, splitter: Splitter) -> Case | None
     for number, (row, (name, _)) in enumerate(zip(rows, lines, strict=True)):
         label = f"{row.person}-{row.scan}-{number if row.other_label else ''}"
         voxels = digest(row.person, row.scan, row.order, row.flips)
-        records.append(record(name, voxels, label if row.labelled else None))
+        records.append(record(name, voxels, label if row.labelled else None, refused=row.refused))
         persons[name] = row.person
     people = {name: Person(group) for name, group in groups.items()}
     cohort = admit(records, people=people).cohort

@@ -65,8 +65,8 @@ class Slice:
     `row` and `column` are the directions in which the column and the row index grow;
     `spacing_mm` the distance of columns, then of rows. `slope` is None where the file has none.
     `scale` is the type of what the rescale gives ("" and "HU" are HU), `person_id` and
-    `person_name` digests of whose slice it is, None where the file does not say. `derived` says that
-    it was computed from other images.
+    `person_name` digests of whose slice it is, None where the file does not say. `derived`: it was
+    computed from other images.
     """
 
     path: Path
