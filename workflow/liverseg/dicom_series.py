@@ -193,7 +193,7 @@ def read_headers(files: Iterable[Path]) -> Headers:
                 labels.append(path)
             elif kind not in CT_CLASSES:
                 ignored["no CT: dose page, capture, report or another modality"] += 1
-            elif "LOCALIZER" in [str(word) for word in header.get("ImageType") or ()]:
+            elif is_localiser(header):
                 ignored["localiser"] += 1
             else:
                 found = slices_of(path, header)
@@ -244,6 +244,11 @@ def slices_of(path: Path, header: pydicom.Dataset) -> list[Slice]:
                                                    _floats(spacing)])
         )  # fmt: skip
     return found
+
+
+def is_localiser(header: pydicom.Dataset) -> bool:
+    """Say whether a CT image is a scout view, which no volume holds."""
+    return "LOCALIZER" in [str(word) for word in header.get("ImageType") or ()]
 
 
 def _frames(header: pydicom.Dataset) -> list[list[Any]]:
