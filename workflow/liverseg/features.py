@@ -15,6 +15,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from workflow.liverseg.meshes import Surface, area_cm2, volume_ml
+from workflow.liverseg.pieces import OF_ORGANS, Touching
 
 BIN_HU = 10.0
 
@@ -83,11 +84,13 @@ def histogram(hu: np.ndarray) -> dict[str, Any]:
     return {"first_hu": first * BIN_HU, "bin_hu": BIN_HU, "counts": counts.tolist()}
 
 
-def piece_features(mask: np.ndarray, voxel_ml: float) -> dict[str, Any]:
-    """Connected pieces (by faces, edges and corners) of a boolean mask (i, j, k).
+def piece_features(
+    mask: np.ndarray, voxel_ml: float, *, touching: Touching = OF_ORGANS
+) -> dict[str, Any]:
+    """Connected pieces of a boolean mask (i, j, k); `touching` says what hangs together.
 
     `number`, and `volumes_ml` from the largest to the smallest: of a tumour region, the tumours.
     """
-    labelled, number = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    labelled, number = cc3d.connected_components(mask, connectivity=touching, return_N=True)
     sizes = np.bincount(labelled.ravel(), minlength=number + 1)[1:]
     return {"number": int(number), "volumes_ml": sorted((sizes * voxel_ml).tolist(), reverse=True)}
