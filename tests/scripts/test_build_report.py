@@ -120,3 +120,11 @@ def test_the_page_asks_the_network_for_nothing(page: str) -> None:
     tags.feed(page)
     assert [a for a in tags.addresses if "//" in a] == []
     assert "default-src &#39;none&#39;" in page
+
+
+def test_a_run_that_predicts_nobody_has_a_page(tmp_path: Path) -> None:
+    steps = ("predictions", "scores", "summaries", "meshes", "comparison")
+    nobody: dict[str, list[Path]] = {step: [] for step in steps}
+    out = tmp_path / "index.html"
+    main(page=out, settings=SETTINGS, **vars(write_records(tmp_path)) | nobody)
+    assert "there is nothing to score against" in out.read_text(encoding="utf-8")

@@ -111,6 +111,10 @@ def test_measurements_are_gathered_in_one_table(tmp_path: Path):
     assert table["region"].tolist() == ["liver", "tumour"] * 2
     assert table["pieces"].tolist() == [1, 1, 1, 0]
     assert np.isnan(table["sphericity"].iloc[3])
+    tabulate_features.main([], tmp_path / "nobody.csv")
+    nobody = pd.read_csv(tmp_path / "nobody.csv")
+    assert nobody.empty
+    assert nobody.columns.tolist() == table.columns.tolist()
 
 
 @pytest.mark.parametrize("liver", [True, False])
