@@ -49,6 +49,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         "do not trust",
         "unet3d",
         "predict_patient",
+        "Versions of the software that built this page",
+        "versions it was trained with</summary>",
         "Of 12 chunks of 3 patients, 6 are trained on",
         "saves 0.8 of 1.5 MB",
         "0.958 [0.948, 0.968]",
