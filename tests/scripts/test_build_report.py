@@ -49,6 +49,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
         "do not trust",
         "unet3d",
         "predict_patient",
+        "Versions of the software that built this page",
+        "versions it was trained with</summary>",
         "Of 12 chunks of 3 patients, 6 are trained on",
         "saves 0.8 of 1.5 MB",
         "0.958 [0.948, 0.968]",
@@ -120,3 +122,11 @@ def test_the_page_asks_the_network_for_nothing(page: str) -> None:
     tags.feed(page)
     assert [a for a in tags.addresses if "//" in a] == []
     assert "default-src &#39;none&#39;" in page
+
+
+def test_a_run_that_predicts_nobody_has_a_page(tmp_path: Path) -> None:
+    steps = ("predictions", "scores", "summaries", "meshes", "comparison")
+    nobody: dict[str, list[Path]] = {step: [] for step in steps}
+    out = tmp_path / "index.html"
+    main(page=out, settings=SETTINGS, **vars(write_records(tmp_path)) | nobody)
+    assert "there is nothing to score against" in out.read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from workflow.liverseg.images import write_image
+from workflow.liverseg.images import read_image, write_image
 from workflow.scripts import export_mesh, render_patient, tabulate_features
 
 SETTINGS = {
@@ -54,6 +54,16 @@ def export(folder: Path) -> dict:
         settings=SETTINGS,
     )
     return json.loads((folder / "mesh.json").read_text())
+
+
+def test_tumours_that_touch_at_a_corner_are_two(tmp_path: Path):
+    predict(tmp_path, tumour=False)
+    mask = read_image(tmp_path / "mask.nii.gz").data.astype(np.uint8)
+    mask[10, 10, 7] = mask[11, 11, 8] = 2
+    write_image(tmp_path / "mask.nii.gz", mask, AFFINE)
+    regions = export(tmp_path)["regions"]
+    numbers = [regions[name]["features"]["pieces"]["number"] for name in ("liver", "tumour")]
+    assert numbers == [1, 2]
 
 
 def test_each_region_has_its_mesh_and_its_figures(tmp_path: Path):
@@ -101,6 +111,10 @@ def test_measurements_are_gathered_in_one_table(tmp_path: Path):
     assert table["region"].tolist() == ["liver", "tumour"] * 2
     assert table["pieces"].tolist() == [1, 1, 1, 0]
     assert np.isnan(table["sphericity"].iloc[3])
+    tabulate_features.main([], tmp_path / "nobody.csv")
+    nobody = pd.read_csv(tmp_path / "nobody.csv")
+    assert nobody.empty
+    assert nobody.columns.tolist() == table.columns.tolist()
 
 
 @pytest.mark.parametrize("liver", [True, False])

@@ -11,7 +11,9 @@ from workflow.liverseg.files import read_json
 from workflow.liverseg.images import read_image, write_image
 from workflow.liverseg.model_files import ModelCard, save_model
 from workflow.liverseg.networks import build_network
+from workflow.liverseg.prediction import predict
 from workflow.liverseg.settings import SCHEMAS
+from workflow.scripts import predict_patient
 from workflow.scripts.predict_patient import main
 
 LABELS = [{"name": "liver", "values": "positive"}]
@@ -124,6 +126,22 @@ def test_several_classes_give_one_probability_each(scan):
     assert set(record["confidence"]["inner"]) == {"tumour"}
     names = {check["name"] for check in record["confidence"]["checks"]}
     assert ("tumour.share" in names) == (record["volume_ml"]["tumour"] > 0)
+
+
+def test_small_tumours_become_the_liver_around_them(scan, monkeypatch):
+    def with_a_speck(*arguments, **options):
+        prediction = predict(*arguments, **options)
+        place = np.argwhere(prediction.mask > 0)[100]
+        prediction.mask[prediction.mask > 0] = 1
+        prediction.mask[tuple(place)] = 2
+        return prediction
+
+    monkeypatch.setattr(predict_patient, "predict", with_a_speck)
+    model = write_model(scan / "a", labels=[*LABELS, {"name": "tumour", "values": [2]}])
+    clean = DEFAULTS["prediction"]["clean_up"] | {"smallest_ml": 0.1}
+    record = read_json(run(scan, [model], clean_up=clean) / "prediction.json")
+    assert record["volume_ml"]["liver"] > record["volume_ml"]["tumour"] == 0
+    assert record["clean_up"]["merged_components"] == 1
 
 
 def test_models_that_read_other_volumes_are_no_ensemble(scan):

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from workflow.liverseg.cleanup import clean_up
+from workflow.liverseg.features import piece_features
+from workflow.liverseg.labels import LabelMap
+from workflow.liverseg.pieces import OF_TUMOURS
 
 NOTHING = {"largest_component": False, "smallest_ml": 0.0, "fill_holes": False}
 
@@ -120,3 +123,56 @@ def test_false_positives_in_opposite_corners_take_no_memory_of_the_scans_size():
     tracemalloc.stop()
     assert record.removed_components == 2
     assert peak < 0.6 * mask.size  # bytes; whole numbers of pieces take 4 a voxel and more
+
+
+LIVER = {"name": "liver", "values": [1, 2, 3]}
+NESTED = LabelMap.from_settings(
+    [LIVER, {"name": "tumour", "values": [2, 3]}, {"name": "necrosis", "values": [3]}]
+)
+
+
+def liver_of_specks():
+    """A liver of many slices with 170 tumours of one voxel, which touch at edges, and one of 4³."""
+    mask = np.ones((24, 24, 40), np.uint8, order="F")
+    mask[2:4, 2:6, 14:18] = 2  # across the border of two slabs
+    mask[4:6, 2:6, 14:18] = 3
+    specks = np.argwhere(np.indices((8, 8, 8)).sum(axis=0) % 2 == 0)[:170]
+    mask[tuple((specks + np.array([9, 6, 12])).T)] = 2
+    mask[22, 22, 22] = 3
+    chances = np.zeros((*mask.shape, 3), np.uint8, order="F")
+    for index in (1, 2, 3):
+        chances[mask == index, index - 1] = 200
+    chances[mask > 1, 0] = 50
+    return mask, chances
+
+
+def clean_liver(mask, chances, **changed):
+    return clean_up(mask, chances, 0.001, NOTHING | changed, NESTED.outermost, NESTED.nested)
+
+
+def test_specks_of_a_tumour_become_the_liver_around_them():
+    mask, chances = liver_of_specks()
+    before = chances.sum(axis=-1, dtype=int)
+    record = clean_liver(mask, chances, smallest_ml=0.01)
+    assert (record.merged_components, record.merged_ml) == (171, pytest.approx(0.171))
+    assert (record.components, record.removed_components) == (1, 0)
+    assert np.count_nonzero(mask == 1) == mask.size - 64
+    assert np.count_nonzero(mask == 2) == np.count_nonzero(mask == 3) == 32
+    assert np.array_equal(chances[..., 1:].sum(axis=-1, dtype=int) >= 128, mask > 1)
+    assert np.array_equal(chances.sum(axis=-1, dtype=int), before)
+    assert piece_features(mask > 1, 0.001, touching=OF_TUMOURS)["number"] == 1
+
+
+def test_a_speck_within_a_tumour_becomes_tumour():
+    mask, chances = liver_of_specks()
+    mask[4:6, 2:6, 14:18] = 2
+    mask[3, 3, 15] = 3
+    clean_liver(mask, chances, smallest_ml=0.01)
+    assert (mask[3, 3, 15], np.count_nonzero(mask == 2), (mask == 3).any()) == (2, 64, False)
+
+
+def test_tumours_stay_as_they_are_unless_a_size_is_asked_for():
+    mask, chances = liver_of_specks()
+    record = clean_liver(mask, chances, largest_component=True)
+    assert np.array_equal(mask, liver_of_specks()[0])
+    assert (record.merged_components, record.merged_ml) == (0, 0.0)

@@ -14,6 +14,7 @@ from workflow.liverseg.features import (
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.mesh_records import region_probability, region_record
 from workflow.liverseg.meshes import EMPTY, Correction, Surface
+from workflow.liverseg.pieces import OF_TUMOURS
 
 NESTED = LabelMap.from_settings(
     [{"name": "liver", "values": [1, 2]}, {"name": "tumour", "values": [2]}]
@@ -67,10 +68,11 @@ def test_tumours_are_counted_and_measured_from_the_largest_on():
     assert piece_features(mask, 0.5) == {"number": 2, "volumes_ml": [4.0, 0.5]}
 
 
-def test_voxels_that_touch_at_a_corner_are_one_piece():
+def test_voxels_that_touch_at_a_corner_are_one_piece_of_an_organ_and_two_tumours():
     mask = np.zeros((4, 4, 4), dtype=bool)
     mask[1, 1, 1] = mask[2, 2, 2] = True
     assert piece_features(mask, 1.0)["number"] == 1
+    assert piece_features(mask, 1.0, touching=OF_TUMOURS)["number"] == 2
 
 
 def test_the_record_of_an_absent_region_is_null_and_still_a_row():

@@ -63,6 +63,17 @@ def test_demo_has_as_many_patients_as_the_config_says():
     assert {p.kind for p in cohort.patients} == {"phantom"}
 
 
+def test_nothing_to_train_on_is_told_only_where_it_is_certain(tmp_path):
+    touch(tmp_path, "a.nii.gz", "b.nii.gz", "liver.dcm")
+    table = tmp_path / "patients.tsv"
+    table.write_text("patient\timage\tlabel\na\ta.nii.gz\t\nb\tb.nii.gz\tliver.dcm\n")
+    read(table).check_labels()  # a SEG or an RTSTRUCT: what it holds is seen when it is imported
+    Cohort(()).check_labels()
+    table.write_text("patient\timage\na\ta.nii.gz\nb\tb.nii.gz\n")
+    with pytest.raises(LiversegError, match="2 patients, none of whom has a label"):
+        read(table).check_labels()
+
+
 def test_lits_pairs_by_number_across_folders_and_suffixes(tmp_path):
     touch(tmp_path / "b1", "volume-2.nii", "segmentation-2.nii", "volume-10.nii")
     touch(tmp_path / "b2", "volume-3.nii.gz", "segmentation-10.nii.gz")

@@ -12,6 +12,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from tests.dicom_files import write_enhanced
 from workflow.liverseg.dicom_seg import write_dicom_seg
+from workflow.liverseg.dicom_series import digest_of_uid
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.release import RELEASE
 from workflow.liverseg.segmentations import coded, write_seg_nrrd
@@ -238,6 +239,36 @@ def test_the_axes_of_the_mask_need_not_be_those_of_the_images(tmp_path: Path):
         path, {"liver": turned}, affine @ swap, ct_series(tmp_path), model="unet", patient="p"
     )
     np.testing.assert_array_equal(seg_masks(path)["liver"], liver)
+
+
+def phases(folder: Path) -> dict[int, list[Path]]:
+    """One series of two acquisitions on the grid, the second first in the folder, and a scout."""
+    series, found = generate_uid(), {}
+    for acquisition in (1, 2):
+        (folder / f"{9 - acquisition}").mkdir()
+        found[acquisition] = ct_series(folder / f"{9 - acquisition}")
+        for path in found[acquisition]:
+            image = pydicom.dcmread(path)
+            image.SeriesInstanceUID, image.AcquisitionNumber = series, acquisition
+            image.save_as(path)
+    scout = pydicom.dcmread(found[1][0])
+    scout.SOPInstanceUID = scout.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    scout.save_as(folder / "scout.dcm")
+    return found
+
+
+@pytest.mark.parametrize("acquisition", [1, 2])
+def test_a_seg_is_of_the_phase_that_was_imported(tmp_path: Path, acquisition: int):
+    found = phases(tmp_path)
+    images = [pydicom.dcmread(path) for path in found[acquisition]]
+    imported = (digest_of_uid(images[0].SeriesInstanceUID), acquisition)
+    sources = [tmp_path / "scout.dcm", *found[2], *found[1]]
+    seg = seg_of(tmp_path, sources, imported=imported)
+    np.testing.assert_array_equal(seg_masks(tmp_path / "seg.dcm")["liver"], grid()[0])
+    referenced = seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    instances = {item.ReferencedSOPInstanceUID for item in referenced}
+    assert instances <= {image.SOPInstanceUID for image in images}
 
 
 def test_an_empty_mask_is_a_valid_dicom_seg(tmp_path: Path):

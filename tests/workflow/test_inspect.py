@@ -25,8 +25,9 @@ def run(
 
 
 def test_folder_without_a_sound_ct_gets_its_tables_and_page_and_trains_nobody(tmp_path: Path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/one.nii.gz").touch()
+    (tmp_path / "data/one").mkdir(parents=True)
+    for name in ("ct.nii.gz", "label.nii.gz"):
+        (tmp_path / "data/one" / name).touch()
     inspected = run(tmp_path, "inspect")
     assert inspected.returncode == 0, inspected.stderr
     assert "1 patients inspected: 1 rejected" in inspected.stdout
@@ -37,6 +38,19 @@ def test_folder_without_a_sound_ct_gets_its_tables_and_page_and_trains_nobody(tm
     assert trained.returncode != 0
     assert "No patient was admitted" in trained.stderr
     assert not (tmp_path / "results/split").is_dir()
+
+
+def test_folder_without_a_label_is_inspected_and_training_refused_before_it_begins(tmp_path: Path):
+    write(tmp_path / "data/one.nii.gz", nifti(body(seed=1), np.eye(4)))
+    for target in ("predict", "all"):
+        refused = run(tmp_path, target)
+        assert refused.returncode != 0
+        assert "1 patients, none of whom has a label" in refused.stderr
+        assert "released_model=FOLDER" in refused.stderr
+        assert not (tmp_path / "results").exists()
+    inspected = run(tmp_path, "inspect")
+    assert inspected.returncode == 0, inspected.stderr
+    assert "1 patients inspected" in inspected.stdout
 
 
 def test_manifest_stays_true_when_a_spacing_is_given_and_no_name_is_told(tmp_path: Path):

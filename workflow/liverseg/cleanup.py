@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from workflow.liverseg.boxes import bounding_box
-from workflow.liverseg.pieces import Inside, find_pieces
+from workflow.liverseg.pieces import OF_TUMOURS, Inside, find_pieces
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class CleanUp:
 
     components: pieces of foreground before the clean-up (touching by face, edge or corner).
     largest_part: part of a region that its largest piece held; the least of several regions.
+    merged_components: pieces of inner regions (touching by face) that became what was around them.
     """
 
     components: int
@@ -25,6 +26,8 @@ class CleanUp:
     removed_ml: float
     filled_holes: int
     filled_ml: float
+    merged_components: int = 0
+    merged_ml: float = 0.0
 
 
 def clean_up(
@@ -33,6 +36,7 @@ def clean_up(
     voxel_ml: float,
     settings: dict[str, Any],
     regions: Sequence[Sequence[int]] = ((1,),),
+    nested: Sequence[tuple[Sequence[int], int]] = (),
 ) -> CleanUp:
     """Clean `mask` (i, j, k) uint8 classes and `probability` (i, j, k, c) uint8, in place.
 
@@ -45,6 +49,9 @@ def clean_up(
         smaller pieces. `fill_holes`: give background enclosed in a region to its first class.
     regions
         The classes of each region that lies within no other: an organ is not a piece of another.
+    nested
+        The classes of each region within another, the outer first, and the class around it, which
+        its pieces below `smallest_ml` become: the organ has no hole there.
 
     Where the mask changes the probability is moved across one half, so that a surface taken
     there agrees with the mask.
@@ -56,6 +63,10 @@ def clean_up(
         _clean_region(mask[box], probability[box], classes, voxel_ml, settings)
         for classes in regions
     ]
+    merged = [
+        _merge_specks(mask[box], probability[box], classes, around, voxel_ml, settings)
+        for classes, around in (nested if settings["smallest_ml"] else ())
+    ]
     return CleanUp(
         components=sum(part.components for part in parts),
         largest_part=min(part.largest_part for part in parts),
@@ -63,6 +74,8 @@ def clean_up(
         removed_ml=sum(part.removed_ml for part in parts),
         filled_holes=sum(part.filled_holes for part in parts),
         filled_ml=sum(part.filled_ml for part in parts),
+        merged_components=sum(number for number, _ in merged),
+        merged_ml=sum(ml for _, ml in merged),
     )
 
 
@@ -74,11 +87,7 @@ def _clean_region(
     settings: dict[str, Any],
 ) -> CleanUp:
     """Clean one region, in place; its classes and their channels alone are changed."""
-
-    def inside(slab: slice) -> np.ndarray:
-        part = mask[:, :, slab]
-        return functools.reduce(np.logical_or, (part == one for one in classes))
-
+    inside = _within(mask, classes)
     pieces = find_pieces(inside, mask.shape[2])
     sizes = pieces.sizes
     if len(sizes) == 1:
@@ -103,6 +112,38 @@ def _clean_region(
         filled_holes=filled,
         filled_ml=float(filled_voxels * voxel_ml),
     )
+
+
+def _merge_specks(
+    mask: np.ndarray,
+    probability: np.ndarray,
+    classes: Sequence[int],
+    around: int,
+    voxel_ml: float,
+    settings: dict[str, Any],
+) -> tuple[int, float]:
+    """Give an inner region's small pieces to the class around it, in place; number and ml."""
+    pieces = find_pieces(_within(mask, classes), mask.shape[2], touching=OF_TUMOURS)
+    small = pieces.sizes * voxel_ml < settings["smallest_ml"]
+    small[0] = False
+    for slab, gone in pieces.where(small):
+        mask[:, :, slab][gone] = around
+        taken = probability[:, :, slab, around - 1]
+        for index in classes:
+            channel = probability[:, :, slab, index - 1]
+            # The sum, which is the organ's probability, stays as it was.
+            moved = np.maximum(channel[gone], 127) - 127
+            channel[gone] -= moved
+            taken[gone] += np.minimum(moved, 255 - taken[gone])
+    return int(small.sum()), float(pieces.sizes[small].sum() * voxel_ml)
+
+
+def _within(mask: np.ndarray, classes: Sequence[int]) -> Inside:
+    def inside(slab: slice) -> np.ndarray:
+        part = mask[:, :, slab]
+        return functools.reduce(np.logical_or, (part == one for one in classes))
+
+    return inside
 
 
 def _bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice] | None:

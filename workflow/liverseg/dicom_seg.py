@@ -6,7 +6,6 @@ the CT lies, not for passing on. One without these names says whose it is by UID
 
 import hashlib
 import warnings
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,7 +22,16 @@ from highdicom.sr import CodedConcept
 from pydicom.uid import generate_uid
 
 from workflow.liverseg.colours import region_colour, rgb
-from workflow.liverseg.dicom_series import CT_CLASSES, Slice, kind_of, readable, slices_of
+from workflow.liverseg.dicom_choice import volumes_in
+from workflow.liverseg.dicom_series import (
+    CT_CLASSES,
+    Slice,
+    digest_of_uid,
+    kind_of,
+    other_view,
+    readable,
+    slices_of,
+)
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import whole
 from workflow.liverseg.findings import Rejection
@@ -45,6 +53,8 @@ EXPECTED_BUT_MAY_BE_EMPTY = (
 TECHNICAL_GROUPS = (0x0018, 0x0020, 0x0028, 0x5200)
 TECHNICAL = ("SOPClassUID", "SOPInstanceUID", "Modality", "ImageType")
 Candidate = tuple[list[pydicom.Dataset], list[Slice]]
+Origin = tuple[str | None, int]
+"""Which volume it is, as the import's record tells: digest of its series, its acquisition."""
 
 
 def write_dicom_seg(
@@ -57,11 +67,13 @@ def write_dicom_seg(
     patient: str,
     weights: Sequence[str] = (),
     named: bool = True,
+    imported: Origin | None = None,
 ) -> None:
     """Write boolean regions (i, j, k) as one DICOM SEG with a segment a region, whole.
 
     `sources` are the files that the CT was imported from, of one series or several: the images
-    are those whose pixels fall on the mask's voxels. Segments bear SNOMED CT codes and may
+    are those whose pixels fall on the mask's voxels; of several volumes on one grid, as the phases
+    of the contrast agent are, those of the `imported` one. Segments bear SNOMED CT codes and may
     overlap. `weights` are the SHA-256 digests of the model's files: with the release they say
     where the mask comes from. Not `named`: the patient is called `patient`, and nothing else of
     person and visit is taken over from the CT; UIDs still lead to it. UIDs are a function of the
@@ -71,7 +83,9 @@ def write_dicom_seg(
     with warnings.catch_warnings():
         # Warnings of the libraries quote the values they doubt: names of patients, in a log.
         warnings.simplefilter("ignore")
-        images, frames = matching_images(sources, regions, affine, patient=patient)
+        images, frames = matching_images(
+            sources, regions, affine, patient=patient, imported=imported
+        )
         if not named:
             images = [unnamed(image, patient=patient) for image in images]
         segmentation = _segmentation(images, frames, tuple(regions), model, weights)
@@ -124,12 +138,13 @@ def matching_images(
     affine: np.ndarray,
     *,
     patient: str,
+    imported: Origin | None,
 ) -> tuple[list[pydicom.Dataset], np.ndarray]:
     """The CT images that cover the mask's grid, and the mask on each of their frames.
 
     They are those of one series, in order of place, or one multi-frame image, its frames as stored.
     """
-    candidates = _candidates(sources, patient=patient)
+    candidates = _candidates(sources, patient=patient, imported=imported)
     voxels = next(iter(regions.values())).size
     for images, slices in candidates:
         shape = (int(images[0].Rows), int(images[0].Columns))
@@ -146,29 +161,39 @@ def matching_images(
     )
 
 
-def _candidates(sources: Sequence[Path], *, patient: str) -> list[Candidate]:
-    """The images that might be those of the mask, with the slices that they hold."""
-    series: defaultdict[str, list[tuple[Slice, pydicom.Dataset]]] = defaultdict(list)
+def _candidates(
+    sources: Sequence[Path], *, patient: str, imported: Origin | None
+) -> list[Candidate]:
+    """The images that might be those of the mask, with the slices that they hold.
+
+    They are sorted into volumes as the import sorts them; the volume that it chose comes first.
+    """
+    single: dict[Path, pydicom.Dataset] = {}
+    slices: list[Slice] = []
     several: list[Candidate] = []
     for source in sources:
         image = pydicom.dcmread(source, stop_before_pixels=True, force=True)
-        if kind_of(image) not in CT_CLASSES:
+        if kind_of(image) not in CT_CLASSES or other_view(image):
             continue
-        complete(image, patient=patient)
         try:
             with readable("ct", "a header that makes no sense"):
-                slices = slices_of(source, image)
+                found = slices_of(source, image)
         except Rejection:
             continue  # no image of this mask: the import has read those
+        complete(image, patient=patient)
         if "PerFrameFunctionalGroupsSequence" in image:
-            several.append(([image], slices))
-        elif slices:
-            series[image.SeriesInstanceUID].append((slices[0], image))
-    single: list[Candidate] = []
-    for found in series.values():
-        found.sort(key=lambda pair: pair[0].height_mm)
-        single.append(([image for _, image in found], [one for one, _ in found]))
-    return single + several
+            several.append(([image], found))
+        else:
+            single[source] = image
+            slices += found
+    volumes = [([single[one.path] for one in volume], volume) for volume in volumes_in(slices)]
+    return sorted(volumes + several, key=lambda candidate: _origin_of(candidate) != imported)
+
+
+def _origin_of(candidate: Candidate) -> Origin | None:
+    """Which volume the images are of, as the import's record names it."""
+    first = next(iter(candidate[1]), None)
+    return None if first is None else (digest_of_uid(first.series), first.acquisition)
 
 
 def complete(image: pydicom.Dataset, *, patient: str) -> None:

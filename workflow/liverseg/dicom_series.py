@@ -199,10 +199,8 @@ def read_headers(files: Iterable[Path]) -> Headers:
                 labels.append(path)
             elif kind not in CT_CLASSES:
                 ignored["no CT: dose page, capture, report or another modality"] += 1
-            elif "LOCALIZER" in _image_type(header):
-                ignored["localiser"] += 1
-            elif PROJECTIONS & set(_image_type(header)):
-                ignored["projection, such as a MIP"] += 1
+            elif view := other_view(header):
+                ignored[view] += 1
             else:
                 found = slices_of(path, header)
                 slices += found
@@ -213,6 +211,14 @@ def read_headers(files: Iterable[Path]) -> Headers:
     return Headers(
         tuple(slices), tuple(labels), dict(sorted(ignored.items())), tuple(sorted(private))
     )
+
+
+def other_view(header: pydicom.Dataset) -> str:
+    """Say what a CT image is that no volume holds: a scout, a projection; empty for a slice."""
+    words = set(_image_type(header))
+    if "LOCALIZER" in words:
+        return "localiser"
+    return "projection, such as a MIP" if PROJECTIONS & words else ""
 
 
 def _image_type(header: pydicom.Dataset) -> list[str]:

@@ -14,7 +14,9 @@ from scipy import stats
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+from workflow.liverseg.feature_rows import INTENSITY, SHAPE
 from workflow.liverseg.meshes import Surface, area_cm2, volume_ml
+from workflow.liverseg.pieces import OF_ORGANS, Touching
 
 BIN_HU = 10.0
 
@@ -27,16 +29,14 @@ def shape_features(surface: Surface) -> dict[str, Any]:
     `maximum_diameter_mm` (L0JK: largest distance of two vertices) and, not of IBSI, `extents_mm`
     along L, P, S of the scanner. All None for an empty surface.
     """
-    names = ("volume_mesh_ml", "surface_area_cm2", "sphericity", "surface_to_volume_per_mm",
-             "maximum_diameter_mm", "extents_mm")  # fmt: skip
     if surface.empty:
-        return dict.fromkeys(names)
+        return dict.fromkeys(SHAPE)
     volume, area = volume_ml(surface), area_cm2(surface)
     volume_mm3, area_mm2 = volume * 1000.0, area * 100.0
     extents = surface.vertices_mm.max(axis=0) - surface.vertices_mm.min(axis=0)
     values = (volume, area, float(np.cbrt(36.0 * np.pi * volume_mm3**2)) / area_mm2,
               area_mm2 / volume_mm3, maximum_diameter_mm(surface), extents.tolist())  # fmt: skip
-    return dict(zip(names, values, strict=True))
+    return dict(zip(SHAPE, values, strict=True))
 
 
 def maximum_diameter_mm(surface: Surface) -> float:
@@ -56,11 +56,8 @@ def intensity_features(hu: np.ndarray) -> dict[str, Any]:
     variance. `histogram` counts voxels in bins of BIN_HU: `{first_hu, bin_hu, counts}`.
     All None for no voxels; skewness and kurtosis 0 where all are equal, as IBSI says.
     """
-    names = ("mean", "standard_deviation", "variance", "skewness", "kurtosis", "median", "minimum",
-             "percentile_10", "percentile_90", "maximum", "interquartile_range", "range",
-             "histogram")  # fmt: skip
     if not hu.size:
-        return dict.fromkeys(names)
+        return dict.fromkeys(INTENSITY)
     hu = hu.astype(np.float64)
     low, ten, quarter, middle, three_quarters, ninety, high = (
         float(value) for value in np.percentile(hu, [0, 10, 25, 50, 75, 90, 100])
@@ -71,7 +68,7 @@ def intensity_features(hu: np.ndarray) -> dict[str, Any]:
         float(stats.skew(hu)) if varied else 0.0, float(stats.kurtosis(hu)) if varied else 0.0,
         middle, low, ten, ninety, high, three_quarters - quarter, high - low, histogram(hu),
     )  # fmt: skip
-    return dict(zip(names, values, strict=True))
+    return dict(zip(INTENSITY, values, strict=True))
 
 
 def histogram(hu: np.ndarray) -> dict[str, Any]:
@@ -83,11 +80,13 @@ def histogram(hu: np.ndarray) -> dict[str, Any]:
     return {"first_hu": first * BIN_HU, "bin_hu": BIN_HU, "counts": counts.tolist()}
 
 
-def piece_features(mask: np.ndarray, voxel_ml: float) -> dict[str, Any]:
-    """Connected pieces (by faces, edges and corners) of a boolean mask (i, j, k).
+def piece_features(
+    mask: np.ndarray, voxel_ml: float, *, touching: Touching = OF_ORGANS
+) -> dict[str, Any]:
+    """Connected pieces of a boolean mask (i, j, k); `touching` says what hangs together.
 
     `number`, and `volumes_ml` from the largest to the smallest: of a tumour region, the tumours.
     """
-    labelled, number = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    labelled, number = cc3d.connected_components(mask, connectivity=touching, return_N=True)
     sizes = np.bincount(labelled.ravel(), minlength=number + 1)[1:]
     return {"number": int(number), "volumes_ml": sorted((sizes * voxel_ml).tolist(), reverse=True)}

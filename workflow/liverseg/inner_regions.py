@@ -8,7 +8,7 @@ import numpy as np
 
 from workflow.liverseg.confidence_checks import Check, above, below
 from workflow.liverseg.labels import LabelMap
-from workflow.liverseg.pieces import Inside, find_pieces
+from workflow.liverseg.pieces import OF_TUMOURS, Inside, find_pieces
 from workflow.liverseg.prediction import Doubt
 
 SPECK_ML = 0.03  # ASSUME what is smaller than a ball of 4 mm is no finding by itself
@@ -37,7 +37,7 @@ def gather_inner(
     """Measure each inner region of a mask `(i, j, k)` of classes; absent ones are left out."""
     found = []
     for name, organ in labels.inner.items():
-        pieces = find_pieces(_inside(mask, labels.region(name)), mask.shape[2], touching=6)
+        pieces = find_pieces(_inside(mask, labels.region(name)), mask.shape[2], touching=OF_TUMOURS)
         sizes, doubt = pieces.sizes[1:], doubts[name]
         if not sizes.size:
             continue

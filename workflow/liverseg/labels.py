@@ -71,6 +71,17 @@ class LabelMap:
         }
         return {name: organ for name, organ in organs.items() if self.region(name) != organ}
 
+    @property
+    def nested(self) -> tuple[tuple[tuple[int, ...], int], ...]:
+        """Classes of each inner region, the outer first, and the class of what lies around it."""
+        regions = {name: self.region(name) for name in self.names}
+        found = []
+        for name in self.inner:
+            around = [one for one in regions if set(regions[one]) > set(regions[name])]
+            nearest = min(around, key=lambda one: len(regions[one]))
+            found.append((regions[name], 1 + self.names.index(nearest)))
+        return tuple(sorted(found, key=lambda pair: -len(pair[0])))
+
     def problems(self) -> list[str]:
         """What makes these regions unusable: a name twice or taken, a class that cannot occur."""
         lower = [name.lower() for name in self.names]

@@ -24,6 +24,7 @@ from workflow.liverseg.meshes import (
     to_lps,
     volume_ml,
 )
+from workflow.liverseg.pieces import OF_ORGANS, Touching
 from workflow.liverseg.voxels import voxel_ml
 
 
@@ -72,12 +73,15 @@ def region_record(
     affine: np.ndarray,
     hu: np.ndarray,
     correction: Correction,
+    *,
+    touching: Touching = OF_ORGANS,
 ) -> dict[str, Any]:
     """Figures of one region's surface (LPS mm), and of the mask and HU (i, j, k) behind it.
 
     `centre_offset_mm` is how far its centre of gravity lies from that of the mask's voxels;
     `shift_mm` and `volume_correction_percent` say what was done for that and for the volume.
-    `absent` is true, and every figure of the surface null, where the mask is empty.
+    `touching` is what makes a piece of the mask. `absent` is true, and every figure of the surface
+    null, where the mask is empty.
     """
     mask_ml, absent = mask_volume_ml(mask, affine), surface.empty
     surface_ml = volume_ml(surface)
@@ -101,7 +105,7 @@ def region_record(
         "features": {
             "shape": shape_features(surface),
             "intensity_hu": intensity_features(hu[box][mask[box]]),
-            "pieces": piece_features(mask[box], voxel_ml(affine)),
+            "pieces": piece_features(mask[box], voxel_ml(affine), touching=touching),
         },
     }
 

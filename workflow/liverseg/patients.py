@@ -84,6 +84,19 @@ class Cohort:
         both = [refusal.to_json() for refusal in (*self.refused, *self.remarks)]
         return json.dumps(both, sort_keys=True)
 
+    def check_labels(self) -> None:
+        """LiversegError where it is certain that there is nothing to train on: no label at all.
+
+        A label that is there may still be rejected once it is read; then the split says so.
+        """
+        if self.patients and all(patient.label is None for patient in self.patients):
+            raise fault(
+                expected="patients with a label, to train a model on",
+                found=f"{len(self.patients)} patients, none of whom has a label",
+                remedy="name a trained model to predict them with: --config released_model=FOLDER "
+                "(results/models/NAME of another run); or give labels",
+            )
+
 
 def read_cohort(setting: str, directory: Path, phantoms: Mapping[str, Any]) -> Cohort:
     """Find the patients that `patients:` names.

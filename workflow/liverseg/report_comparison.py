@@ -58,8 +58,23 @@ def outcome(pair: Mapping[str, Any], key: str) -> str:
         return "too few patients for a test"
     if found["p_value_corrected"] >= SIGNIFICANT:
         return "no difference shown"
-    first_is_better = (found["mean_difference"] > 0) == (key in LARGER_IS_BETTER)
-    return f"{pair['first' if first_is_better else 'second']} is better"
+    low, high = (number(found, name) for name in ("low", "high"))
+    # The test weighs ranks, the mean amounts: one bad failure outweighs many small gains in it.
+    by_test = _favoured(pair, key, found["rank_balance"])
+    by_mean = _favoured(pair, key, low if low > 0 else min(high, 0.0))
+    if by_test == by_mean:
+        return f"{by_test} is better"
+    return (
+        f"contradictory: the test favours {by_test}, the mean difference {by_mean}; "
+        "look at the single patients"
+    )
+
+
+def _favoured(pair: Mapping[str, Any], key: str, difference: float) -> str:
+    """The model that a difference, first minus second, speaks for; neither where it is 0."""
+    if difference == 0:
+        return "neither"
+    return str(pair["first" if (difference > 0) == (key in LARGER_IS_BETTER) else "second"])
 
 
 def comparison_charts(comparison: Record) -> list[charts.Markup]:

@@ -219,12 +219,13 @@ def _facts(parts: Sequence[Model]) -> dict[str, str]:
     """What the cards say, once where all parts say the same."""
     facts = {}
     for key in ("architecture", "metrics", "device", "threads", "training", "versions"):
+        title = "versions it was trained with" if key == "versions" else key
         texts = {part.name: pretty(part.card[key]) for part in parts if key in part.card}
         if len(set(texts.values())) == 1:
-            facts[key] = next(iter(texts.values()))
+            facts[title] = next(iter(texts.values()))
         elif texts:
             each = (f"{name.rpartition('/')[2]}: {text}" for name, text in texts.items())
-            facts[key] = "\n".join(each)
+            facts[title] = "\n".join(each)
     return facts
 
 
@@ -275,7 +276,7 @@ def findings(run: Run) -> list[dict[str, Any]]:
 
 
 def versions() -> list[tuple[str, str]]:
-    """Versions of the software that made this page and its inputs."""
+    """Versions of the software that builds this page; its inputs may be older."""
     found = [("python", platform.python_version())]
     for name in PACKAGES:
         try:

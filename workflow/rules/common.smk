@@ -186,7 +186,14 @@ def patients_in(*splits, fold=None):
 
 
 def patients_of(wildcards, split):
-    """Names of the patients whom a model, or one fold of it, trains or validates on."""
+    """Names of the patients whom a model, or one fold of it, trains or validates on.
+
+    Asked before the checkpoint too: where nobody has a label, nothing is begun.
+    """
+    try:
+        COHORT.check_labels()
+    except LiversegError as error:
+        raise WorkflowError(str(error)) from None
     return patients_in(split, fold=wildcards.part.removeprefix("/") or None)
 
 

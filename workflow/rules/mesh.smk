@@ -58,6 +58,7 @@ rule export_dicom_seg:
     input:
         mask="results/predictions/{model}/{patient}/mask.nii.gz",
         sources=image_sources,
+        ct_record=imported_ct_record,
         weights=model_weights,
     output:
         dicom="results/predictions/{model}/{patient}/mask.seg.dcm",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workflow.liverseg.dicom_seg import write_dicom_seg
-from workflow.liverseg.files import sha256
+from workflow.liverseg.files import read_json, sha256
 from workflow.liverseg.images import read_image
 from workflow.liverseg.labels import LabelMap
 
@@ -11,6 +11,7 @@ from workflow.liverseg.labels import LabelMap
 def main(
     mask: Path,
     sources: list[Path],
+    ct_record: Path,
     weights: list[Path],
     dicom: Path,
     patient: str,
@@ -19,6 +20,7 @@ def main(
 ) -> None:
     """Write one segment a region; regions that nest overlap."""
     label_map = LabelMap.from_settings(settings["labels"])
+    series = read_json(ct_record)["series"]
     classes = read_image(mask, dtype=None)
     regions = {name: label_map.inside(classes.data, name) for name in label_map.names}
     write_dicom_seg(
@@ -30,6 +32,7 @@ def main(
         patient=patient,
         weights=[sha256(path) for path in weights],
         named=settings["dicom"]["seg"] == "named",
+        imported=(series["digest"], series["acquisition"]),
     )
 
 

@@ -12,6 +12,7 @@ from workflow.liverseg.mesh_records import (
     region_record,
     scene_colours,
 )
+from workflow.liverseg.pieces import OF_ORGANS, OF_TUMOURS
 
 
 def main(
@@ -29,7 +30,10 @@ def main(
         surface, correction = make_surface(chance, inside, scan.affine, settings=settings["mesh"])
         for path in (path for path in meshes if path.stem == region):
             write_surface(path, surface, name=region, colour=colours[region][:3])
-        regions[region] = region_record(surface, inside, scan.affine, scan.hu, correction)
+        touching = OF_TUMOURS if region in label_map.inner else OF_ORGANS
+        regions[region] = region_record(
+            surface, inside, scan.affine, scan.hu, correction, touching=touching
+        )
         surfaces[region] = surface
     write_scene(scene, surfaces, colours)
     write_json(record, {"patient": patient, "model": model, "frame": "LPS", "regions": regions})

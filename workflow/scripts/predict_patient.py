@@ -40,6 +40,7 @@ def main(
         voxel_ml(affine),
         how["clean_up"],
         cards[0].label_map.outermost,
+        cards[0].label_map.nested,
     )
     names = [one.name for one in cards]
     facts = {"hu": hu, "affine": affine, "labels": cards[0].label_map, "limits": how["confidence"]}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow.liverseg.feature_rows import feature_row
+from workflow.liverseg.feature_rows import feature_columns, feature_row
 from workflow.liverseg.files import read_json, write_table
 
 
@@ -16,8 +16,9 @@ def main(records: list[Path], table: Path) -> None:
         for record in map(read_json, records)
         for region, figures in record["regions"].items()
     ]
-    ordered = pd.DataFrame(rows).sort_values(["model", "patient"], kind="stable")
-    write_table(table, ordered)
+    # A run may predict nobody: its table has a header all the same.
+    found = pd.DataFrame(rows, columns=["model", "patient", "region", *feature_columns()])
+    write_table(table, found.sort_values(["model", "patient"], kind="stable"))
 
 
 if __name__ == "__main__":
