@@ -25,6 +25,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -301,7 +302,8 @@ def with_liverseg(options: argparse.Namespace) -> tuple[list[float], str, float]
     names = ("image.npy", "label.npy", "kept.tsv")
     files = [[data_folder(n, options) / name for n in range(1, PATIENTS + 1)] for name in names]
     watch = Stopwatch(options.contender)
-    with machine_settings(compute, options.threads):
+    # States of its own: another contender's would be gone on from, without a step to time.
+    with machine_settings(compute, options.threads), tempfile.TemporaryDirectory() as states:
         data = TrainingSet(
             read_chunks(*files), settings=settings, spacing_mm=None, device=compute.device
         )
@@ -316,7 +318,7 @@ def with_liverseg(options: argparse.Namespace) -> tuple[list[float], str, float]
             labels=LabelMap.from_settings([{"name": "liver", "values": "positive"}]),
             settings=settings,
             compute=compute,
-            resume=ResumeFolder(options.work / ".resume"),
+            resume=ResumeFolder(Path(states)),
             report=watch,
             stop=StopSignal(),
         )
