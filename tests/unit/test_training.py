@@ -1,11 +1,12 @@
 """The engine: it learns, repeats to the bit, survives kills, signals and broken numbers."""
 
+import json
 import os
 import signal
 import struct
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
 from tests.conftest import ROOT
+from tests.killing import PLACES
 from tests.tiny_training import MODEL, files_in, resume_root, tiny_files, tiny_settings
 from workflow.liverseg import training as loop
 from workflow.liverseg import training_run, validation
 from workflow.liverseg.checkpoints import ResumeFolder, resume_key
+from workflow.liverseg.ended_trainings import ENDED
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_json, sha256
 from workflow.liverseg.interruption import TrainingStopped
@@ -80,6 +83,27 @@ def test_a_training_whose_end_nobody_recorded_is_not_made_again(tmp_path, monkey
     assert [path.read_bytes() for path in outputs] == made
 
 
+def test_an_ended_training_that_is_gone_on_from_and_fails_has_not_ended(tmp_path, monkeypatch):
+    run(tmp_path)
+    (note,) = (tmp_path / "models").glob(f".resume/*/{ENDED}")
+    monkeypatch.setattr(training_run, "save_model", None)
+    with pytest.raises(TypeError):
+        run(tmp_path)
+    assert not note.exists()
+
+
+def test_a_second_training_of_the_same_model_is_refused_and_harms_not_the_first(tmp_path):
+    folder = ResumeFolder(tmp_path)
+    with folder.held():
+        half_written = tmp_path / ".part-0.000-000000001b.safetensors"
+        half_written.touch()
+        with pytest.raises(LiversegError, match="another process"), folder.held():
+            pass
+        assert half_written.exists()
+    with folder.held():
+        assert not half_written.exists()
+
+
 def test_the_events_for_tensorboard_say_what_the_history_says(tmp_path):
     files, trained = run(tmp_path, validate_every=2)
     found = curves(files.events)
@@ -119,13 +143,23 @@ def test_two_runs_end_in_the_same_bits(tmp_path, precision):
 
 
 def test_25_kills_change_no_bit(tmp_path):
-    files, _ = run(tmp_path)
-    command = [sys.executable, "-m", "tests.killing", str(tmp_path), "25"]
+    files, trained = run(tmp_path)
+    command = [sys.executable, "-m", "tests.killing", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "25 kills" in done.stdout
-    for name in ("model.safetensors", "history.csv", "model.json", "events.out.tfevents.liverseg"):
-        assert sha256(tmp_path / "killed" / name) == sha256(files.weights.with_name(name))
+    told = json.loads(done.stdout.splitlines()[-1])
+    struck = told["struck"]
+    assert Counter(place for place, _ in struck) == PLACES
+    last = trained.history[-1]["step"]
+    under_way = [place for place, step in struck if 0 < step < last]
+    print(f"{len(struck)} kills, {len(under_way)} of them under way: {struck}")
+    assert len(struck) == 25
+    assert len(under_way) >= 12
+    assert under_way.count("write") >= 6
+    names = ("model.safetensors", "history.csv", "model.json", "events.out.tfevents.liverseg")
+    assert len(told["ended"]) >= 3
+    for outputs in told["ended"]:
+        assert outputs == {name: sha256(files.weights.with_name(name)) for name in names}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
