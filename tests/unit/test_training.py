@@ -225,6 +225,57 @@ def test_a_loss_scale_survives_a_rollback(tmp_path, monkeypatch):
     assert np.isfinite(pd.DataFrame(trained.history)["train_loss"]).all()
 
 
+def scaled_and_without_gradient_at(monkeypatch, chosen: set[int]) -> None:
+    """Train with a loss scale; the `chosen` steps have a finite loss, but NaN for a gradient."""
+    real, calls = loop.deeply_supervised, []
+
+    def broken(*arguments):
+        calls.append(1)
+        value = real(*arguments)
+        if len(calls) in chosen:
+            value.register_hook(lambda gradient: gradient * float("nan"))
+        return value
+
+    monkeypatch.setattr(loop, "_loss_scaler", lambda compute: torch.amp.GradScaler("cpu"))
+    monkeypatch.setattr(loop, "deeply_supervised", broken)
+
+
+@pytest.mark.parametrize(("in_a_row", "rollbacks"), [(3, 0), (9, 0), (10, 1)])
+def test_few_steps_that_a_loss_scale_skips_are_usual_and_ten_in_a_row_are_a_nan(
+    tmp_path, monkeypatch, in_a_row, rollbacks
+):
+    scaled_and_without_gradient_at(monkeypatch, set(range(2, 2 + in_a_row)))
+    _, trained = run(tmp_path, epochs=5, validate_every=5)
+    assert trained.rollbacks == rollbacks
+    assert all(torch.isfinite(tensor).all() for tensor in trained.weights.values())
+
+
+def test_skipped_steps_are_counted_over_an_interruption(tmp_path, monkeypatch):
+    scaled_and_without_gradient_at(monkeypatch, set(range(2, 8)))
+    broken_at(monkeypatch, set(), stop_at=7)
+    with pytest.raises(TrainingStopped):
+        run(tmp_path, epochs=5, validate_every=5)
+    monkeypatch.undo()
+    scaled_and_without_gradient_at(monkeypatch, set(range(1, 5)))
+    _, trained = run(tmp_path, epochs=5, validate_every=5)
+    assert trained.rollbacks == 1
+
+
+def test_gradients_that_stay_without_finite_value_end_a_scaled_training_too(tmp_path, monkeypatch):
+    scaled_and_without_gradient_at(monkeypatch, set(range(5, 1000)))
+    with pytest.raises(LiversegError, match="precision: float32"):
+        run(tmp_path, epochs=8, validate_every=8)
+
+
+def test_gradients_that_no_scale_helps_are_a_nan(tmp_path, monkeypatch):
+    scaled_and_without_gradient_at(monkeypatch, {2, 3})  # the scale is 1.5, then 0.75
+    small = {"init_scale": 1.5, "growth_interval": 2000}
+    monkeypatch.setattr(loop, "_loss_scaler", lambda compute: torch.amp.GradScaler("cpu", **small))
+    monkeypatch.setattr(loop, "SKIPPED_IN_A_ROW", 1000)
+    _, trained = run(tmp_path)
+    assert trained.rollbacks == 1
+
+
 def test_a_signal_during_validation_ends_it_and_no_step_is_lost(tmp_path, monkeypatch):
     real, calls = validation.region_dice, []
 

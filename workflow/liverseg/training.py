@@ -23,6 +23,9 @@ from workflow.liverseg.training_state import Progress, Tensors, TrainingState, s
 from workflow.liverseg.validation import ValidationScore, validate
 from workflow.liverseg.volumes import Volume
 
+# A scale is halved from 65536 until float16 holds the gradients; few need more than some halvings.
+SKIPPED_IN_A_ROW = 10
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -149,7 +152,10 @@ def train(
         if scaler:
             scaler.unscale_(optimiser)
         length = _clip(network, settings["clip_norm"])
-        sound = math.isfinite(loss_value) and (scaler is not None or math.isfinite(length))
+        progress.skipped = 0 if math.isfinite(length) else progress.skipped + 1
+        sound = math.isfinite(loss_value) and (
+            progress.skipped == 0 or (scaler is not None and _may_skip(scaler, progress.skipped))
+        )
         if sound and scaler:
             scaler.step(optimiser)
         elif sound:
@@ -164,6 +170,7 @@ def train(
             rollbacks, scale = progress.rollbacks + 1, progress.rate_scale / 2
             state.restore(good.tensors, good.copied_progress())
             state.progress.rollbacks, state.progress.rate_scale = rollbacks, scale
+            state.progress.skipped = 0
             good = snapshot(state)
             if group.leads:  # a kill must not undo it
                 resume.save(good, boundary=True)
@@ -194,6 +201,11 @@ def _loss_scaler(compute: Compute) -> torch.amp.GradScaler | None:
     if compute.precision != torch.float16:
         return None
     return torch.amp.GradScaler(compute.device.type)
+
+
+def _may_skip(scaler: torch.amp.GradScaler, in_a_row: int) -> bool:
+    """Whether gradients without finite value still look like a scale that is being found."""
+    return in_a_row < SKIPPED_IN_A_ROW and scaler.get_scale() >= 1
 
 
 def _compiled(network: nn.Module, settings: dict[str, Any], report: Reporter) -> nn.Module:

@@ -11,11 +11,15 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass
 class Progress:
-    """Where a training stands, in plain numbers: what JSON can hold exactly."""
+    """Where a training stands, in plain numbers: what JSON can hold exactly.
+
+    skipped: the last steps, in a row, that a loss scale made without moving the weights.
+    """
 
     step: int = 0
     rollbacks: int = 0
     rate_scale: float = 1.0
+    skipped: int = 0
     best_score: float | None = None
     best_epoch: int | None = None
     epochs_without_gain: int = 0
