@@ -104,6 +104,47 @@ def test_a_second_training_of_the_same_model_is_refused_and_harms_not_the_first(
         assert not half_written.exists()
 
 
+def stop_at(monkeypatch, step: int) -> None:
+    """Ask to stop while the `step`-th step is made."""
+    real, calls = loop.deeply_supervised, []
+
+    def signalling(*arguments):
+        calls.append(1)
+        if len(calls) == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "deeply_supervised", signalling)
+
+
+def test_a_training_that_went_on_on_another_kind_of_machine_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(loop, "machine_kind", lambda device: "NVIDIA A100")
+    stop_at(monkeypatch, 5)  # in the middle of an epoch
+    with pytest.raises(TrainingStopped):
+        run(tmp_path)
+    capsys.readouterr()
+    monkeypatch.setattr(loop, "machine_kind", lambda device: "NVIDIA H100")
+    files, trained = run(tmp_path)
+    assert "goes on on NVIDIA H100, after NVIDIA A100" in capsys.readouterr().err
+    assert list(trained.machines) == ["NVIDIA A100", "NVIDIA H100"]
+    (note,) = read_json(files.card)["notes"]
+    assert "several kinds of machine" in note
+    assert note.index("A100") < note.index("H100")
+    made = files.card.read_bytes()
+    monkeypatch.setattr(loop, "machine_kind", lambda device: "NVIDIA V100")
+    run(tmp_path)  # had ended: no step is made there
+    assert files.card.read_bytes() == made
+
+
+def test_one_kind_of_machine_needs_no_note(tmp_path, monkeypatch, capsys):
+    stop_at(monkeypatch, 5)
+    with pytest.raises(TrainingStopped):
+        run(tmp_path)
+    files, _ = run(tmp_path)
+    assert "goes on on" not in capsys.readouterr().err
+    assert read_json(files.card)["notes"] == []
+
+
 def test_the_events_for_tensorboard_say_what_the_history_says(tmp_path):
     files, trained = run(tmp_path, validate_every=2)
     found = curves(files.events)

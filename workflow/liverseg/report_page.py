@@ -218,9 +218,9 @@ def _curves(parts: Sequence[Model], word: str) -> dict[str, list[charts.Series]]
 def _facts(parts: Sequence[Model]) -> dict[str, str]:
     """What the cards say, once where all parts say the same."""
     facts = {}
-    for key in ("architecture", "metrics", "device", "threads", "training", "versions"):
-        texts = {part.name: pretty(part.card[key]) for part in parts if key in part.card}
-        if len(set(texts.values())) == 1:
+    for key in ("architecture", "metrics", "device", "threads", "training", "versions", "notes"):
+        texts = {part.name: pretty(part.card[key]) for part in parts if part.card.get(key)}
+        if len(set(texts.values())) == 1 and len(texts) == len(parts):
             facts[key] = next(iter(texts.values()))
         elif texts:
             each = (f"{name.rpartition('/')[2]}: {text}" for name, text in texts.items())

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from workflow.liverseg.checkpoints import ResumeFolder
-from workflow.liverseg.devices import Compute
+from workflow.liverseg.devices import Compute, machine_kind
 from workflow.liverseg.distributed import ALONE, ProcessGroup
 from workflow.liverseg.errors import fault
 from workflow.liverseg.interruption import StopSignal, TrainingStopped
@@ -29,13 +29,17 @@ SKIPPED_IN_A_ROW = 10
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: the weights to use, where they come from, one row an epoch."""
+    """What a training leaves: the weights to use, where they come from, one row an epoch.
+
+    machines: each kind of machine that took part, the last one last, with what it computed in.
+    """
 
     weights: Tensors
     best_epoch: int | None
     best_score: float | None
     history: list[dict[str, Any]]
     rollbacks: int
+    machines: dict[str, str]
 
 
 def train(
@@ -60,6 +64,7 @@ def train(
     Every process of `group` runs this loop on its share of each batch and holds the same state.
     """
     scaler = _loss_scaler(compute)
+    machine = machine_kind(compute.device)
     network = compute.place_network(network)
     optimiser = build_optimiser(network, settings["optimiser"])
     decay = settings["average_decay"]
@@ -100,6 +105,8 @@ def train(
             last_save = time.monotonic()
         if asked:
             raise TrainingStopped(asked, progress.step)
+        if machine != next(reversed(progress.machines), None):
+            _come_to(machine, compute, progress, report)
 
         # The end of an epoch: validate where it is due, remember the best, write a row.
         if ended:
@@ -193,7 +200,20 @@ def train(
         best_score=progress.best_score,
         history=progress.history,
         rollbacks=progress.rollbacks,
+        machines=progress.machines,
     )
+
+
+def _come_to(machine: str, compute: Compute, progress: Progress, report: Reporter) -> None:
+    """Note that the training goes on here: better in mixed bits than not at all, but not unsaid."""
+    before = [name for name in progress.machines if name != machine]
+    if before:
+        report.say(
+            f"goes on on {machine}, after {', '.join(before)}: another kind of machine, whose bits "
+            "differ; the model repeats on neither alone, and its card says so"
+        )
+    progress.machines = {name: progress.machines[name] for name in before}
+    progress.machines[machine] = compute.describe()
 
 
 def _loss_scaler(compute: Compute) -> torch.amp.GradScaler | None:

@@ -118,7 +118,7 @@ def run_training(
                 group=group,
             )
             if group.leads:
-                card = _card(name, settings, training, files, trained, data, compute)
+                card = _card(name, settings, training, files, trained, data)
                 write_table(files.history, pd.DataFrame(trained.history))
                 write_events(files.events, trained.history)
                 save_model(files.weights, files.card, trained.weights, card)
@@ -228,7 +228,6 @@ def _card(
     files: TrainingFiles,
     trained: Trained,
     data: TrainingSet,
-    compute: Compute,
 ) -> ModelCard:
     digests = {
         path.parent.name: {"digest": sha256(path), "split": "train"} for path in files.train_images
@@ -253,7 +252,16 @@ def _card(
         data=digests,
         metrics=metrics,
         versions={"python": platform.python_version(), **versions},
-        device=compute.describe(),
+        device=list(trained.machines.values())[-1],
         threads=training["threads"],
-        notes=[f"began from weights of SHA-256 {sha256(path)}" for path in files.warm_start],
+        notes=_notes(files, trained),
     )
+
+
+def _notes(files: TrainingFiles, trained: Trained) -> list[str]:
+    """What else stands behind the weights."""
+    notes = [f"began from weights of SHA-256 {sha256(path)}" for path in files.warm_start]
+    if len(trained.machines) > 1:
+        machines = "; ".join(f"{name} ({how})" for name, how in trained.machines.items())
+        notes.append(f"trained on several kinds of machine, repeats on none alone: {machines}")
+    return notes
