@@ -52,7 +52,7 @@ def tiny_settings(**training: Any) -> dict[str, Any]:
     return {
         "training": {**TRAINING, **training},
         "labels": [{"name": "liver", "values": "positive"}],
-        "volumes": {"spacing_mm": 3.0, "window_hu": [-200, 250]},
+        "volumes": {"spacing_mm": 3.0, "window_hu": [-200, 250], "in_plane": {"mode": "keep"}},
         "chunks": {"slices": 16},
         "model": MODEL,
     }

@@ -442,6 +442,22 @@ def test_a_warm_start_takes_what_fits(tmp_path):
     assert sha256(files.weights) in read_json(warm.card)["notes"][0]
 
 
+def test_a_warm_start_from_other_preprocessing_is_taken_and_told(tmp_path, capsys):
+    files, _ = run(tmp_path, "first", epochs=1)
+    for spacing, window, told in [(3.0, [-200, 250], False), (1.5, [-100, 250], True)]:
+        warm = replace(files_in(tmp_path, f"from-{spacing}"), warm_start=[files.weights])
+        settings = tiny_settings(epochs=1)
+        settings["volumes"] |= {"spacing_mm": [spacing] * 3, "window_hu": window}
+        capsys.readouterr()
+        run_training(warm, name="warm", settings=settings, resume_root=resume_root(warm))
+        text = (
+            "the model begun from learned from CTs prepared in another way: "
+            "`spacing_mm` 3.0, here [1.5, 1.5, 1.5], `window_hu` [-200, 250], here [-100, 250]"
+        )
+        assert (f"warning: {text}" in capsys.readouterr().err) == told
+        assert read_json(warm.card)["notes"][1:] == [text] * told
+
+
 @pytest.mark.parametrize(
     "other",
     [{**MODEL, "width": 4}, {**MODEL, "levels": 3}, {"network": "unet", "channels": [2, 4]}],

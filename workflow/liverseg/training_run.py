@@ -21,6 +21,7 @@ from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.losses import build_loss, frequency_weights
 from workflow.liverseg.model_files import ModelCard, save_model, warm_start
 from workflow.liverseg.networks import build_network, has_batch_norm
+from workflow.liverseg.released import other_preprocessing
 from workflow.liverseg.settings import canonical, merged
 from workflow.liverseg.training import Trained, train
 from workflow.liverseg.training_data import TrainingSet, read_chunks
@@ -29,6 +30,7 @@ from workflow.liverseg.training_probe import StepCost, try_step
 from workflow.liverseg.training_progress import Reporter, duration
 from workflow.liverseg.validation import read_validation
 
+STRANGE = "the model begun from learned from CTs prepared in another way"
 RECORDED = ("torch", "monai", "numpy", "safetensors")
 
 
@@ -147,6 +149,8 @@ def _first_network(
     for start in files.warm_start:
         anew = warm_start(network, start, n_classes=n_classes)
         report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
+        if differs := other_preprocessing(start, settings["volumes"]):
+            report.say(f"warning: {STRANGE}: {differs}; set `volumes` as they were to gain from it")
     return network
 
 
@@ -254,13 +258,15 @@ def _card(
         versions={"python": platform.python_version(), **versions},
         device=list(trained.machines.values())[-1],
         threads=training["threads"],
-        notes=_notes(files, trained),
+        notes=_notes(files, settings, trained),
     )
 
 
-def _notes(files: TrainingFiles, trained: Trained) -> list[str]:
+def _notes(files: TrainingFiles, settings: dict[str, Any], trained: Trained) -> list[str]:
     """What else stands behind the weights."""
     notes = [f"began from weights of SHA-256 {sha256(path)}" for path in files.warm_start]
+    differences = (other_preprocessing(path, settings["volumes"]) for path in files.warm_start)
+    notes += [f"{STRANGE}: {differs}" for differs in differences if differs]
     if len(trained.machines) > 1:
         machines = "; ".join(f"{name} ({how})" for name, how in trained.machines.items())
         notes.append(f"trained on several kinds of machine, repeats on none alone: {machines}")
