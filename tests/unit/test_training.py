@@ -401,6 +401,16 @@ def test_early_stopping_stops_early(tmp_path):
     assert len(trained.history) < 10
 
 
+def test_early_stopping_without_validation_is_told_to_stop_nothing(tmp_path, capsys):
+    files = replace(tiny_files(tmp_path), validation_volumes=[])
+    for patience, told in ((1, True), (None, False)):
+        settings = tiny_settings(early_stopping=patience)
+        capsys.readouterr()
+        trained = run_training(files, name="tiny", settings=settings, resume_root=tmp_path)
+        assert ("`training.early_stopping` will end nothing" in capsys.readouterr().err) == told
+        assert len(trained.history) == 3
+
+
 def test_two_accumulated_batches_move_the_weights_as_one_of_twice_the_size(tmp_path):
     alike = {
         "epochs": 1,

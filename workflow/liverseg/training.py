@@ -84,6 +84,8 @@ def train(
         good = snapshot(state)
     last_save = time.monotonic()
 
+    if settings["early_stopping"] and not validation:  # a table may name validation patients
+        report.say("nobody is there to validate on: `training.early_stopping` will end nothing")
     report.start(epochs, steps_per_epoch, state.progress.step)
     while len(state.progress.history) < epochs:
         progress = state.progress
