@@ -85,7 +85,6 @@ def run_training(
         data = TrainingSet(
             read_chunks(files.train_images, files.train_labels, files.train_kept),
             settings=training,
-            spacing_mm=_spacing(settings["volumes"]),
             device=compute.device,
             group=group,
         )
@@ -196,16 +195,6 @@ def together(network: nn.Module, group: ProcessGroup, compute: Compute) -> nn.Mo
             remedy="set `norm: instance` in the model, or train in one process",
         )
     return nn.SyncBatchNorm.convert_sync_batchnorm(network)
-
-
-def _spacing(volumes: dict[str, Any]) -> tuple[float, float, float] | None:
-    spacing = volumes["spacing_mm"]
-    if spacing is None or (isinstance(spacing, list) and None in spacing):
-        return None  # ASSUME the CTs' own voxels are cubes: it only bends rotations out of plane
-    if isinstance(spacing, int | float):
-        return float(spacing), float(spacing), float(spacing)
-    x, y, z = spacing
-    return float(x), float(y), float(z)
 
 
 def _class_weights(
