@@ -25,6 +25,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ import pandas as pd
 import torch
 
 from workflow.liverseg.checkpoints import ResumeFolder
+from workflow.liverseg.chunks import SIDES
 from workflow.liverseg.devices import choose_compute, machine_settings
 from workflow.liverseg.files import write_table
 from workflow.liverseg.images import write_image
@@ -204,7 +206,8 @@ def make_data(options: argparse.Namespace) -> None:
         np.save(folder / "image.npy", image[None])
         np.save(folder / "label.npy", (phantom.label > 0).astype(np.uint8)[None])
         depth = image.shape[2]
-        write_table(folder / "kept.tsv", pd.DataFrame({"chunk": [0], "n_slices": [depth]}))
+        sides = dict(zip(SIDES, np.linalg.norm(phantom.affine[:3, :3], axis=0), strict=True))
+        write_table(folder / "kept.tsv", pd.DataFrame([{"chunk": 0, "n_slices": depth, **sides}]))
 
 
 def data_folder(number: int, options: argparse.Namespace) -> Path:
@@ -301,10 +304,9 @@ def with_liverseg(options: argparse.Namespace) -> tuple[list[float], str, float]
     names = ("image.npy", "label.npy", "kept.tsv")
     files = [[data_folder(n, options) / name for n in range(1, PATIENTS + 1)] for name in names]
     watch = Stopwatch(options.contender)
-    with machine_settings(compute, options.threads):
-        data = TrainingSet(
-            read_chunks(*files), settings=settings, spacing_mm=None, device=compute.device
-        )
+    # States of its own: another contender's would be gone on from, without a step to time.
+    with machine_settings(compute, options.threads), tempfile.TemporaryDirectory() as states:
+        data = TrainingSet(read_chunks(*files), settings=settings, device=compute.device)
         if options.contender.endswith("alone"):
             made = data.batch(0, 0)
             data.batch = lambda epoch, index: made  # type: ignore[method-assign]
@@ -316,7 +318,7 @@ def with_liverseg(options: argparse.Namespace) -> tuple[list[float], str, float]
             labels=LabelMap.from_settings([{"name": "liver", "values": "positive"}]),
             settings=settings,
             compute=compute,
-            resume=ResumeFolder(options.work / ".resume"),
+            resume=ResumeFolder(Path(states)),
             report=watch,
             stop=StopSignal(),
         )

@@ -52,7 +52,7 @@ def tiny_settings(**training: Any) -> dict[str, Any]:
     return {
         "training": {**TRAINING, **training},
         "labels": [{"name": "liver", "values": "positive"}],
-        "volumes": {"spacing_mm": 3.0, "window_hu": [-200, 250]},
+        "volumes": {"spacing_mm": 3.0, "window_hu": [-200, 250], "in_plane": {"mode": "keep"}},
         "chunks": {"slices": 16},
         "model": MODEL,
     }
@@ -67,8 +67,9 @@ def tiny_files(root: Path, out: str = "models") -> TrainingFiles:
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "image.npy", image[None])
         np.save(folder / "label.npy", label[None])
-        rows = {"chunk": [0], "first_slice": [0], "n_slices": [16], "liver_voxels": [label.sum()]}
-        write_table(root / "filtered" / f"{name}.tsv", pd.DataFrame(rows))
+        row = {"chunk": 0, "first_slice": 0, "n_slices": 16, "liver_voxels": label.sum()}
+        row |= dict.fromkeys(("x_mm", "y_mm", "z_mm"), 3.0)
+        write_table(root / "filtered" / f"{name}.tsv", pd.DataFrame([row]))
         volume = Volume(image, label, np.diag([3.0, 3, 3, 1]))
         write_volume(root / "volumes" / f"{name}.npz", volume)
     return files_in(root, out)

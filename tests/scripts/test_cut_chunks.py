@@ -21,5 +21,6 @@ def test_chunks_are_cut_and_filtered(tmp_path):
     chosen = {"filter": {"min_liver_voxels": 1, "empty_fraction": 0.0, "seed": 0}}
     filter_chunks.main(table, tmp_path / "kept.tsv", "p", chosen)
     kept = read_table(tmp_path / "kept.tsv")
-    assert list(kept.columns) == ["chunk", "first_slice", "n_slices", "liver_voxels"]
+    columns = ["chunk", "first_slice", "n_slices", "liver_voxels", "x_mm", "y_mm", "z_mm"]
+    assert list(kept.columns) == columns
     assert list(kept["chunk"]) == [1]

@@ -46,10 +46,18 @@ def test_thin_volume_is_padded_with_air_and_background(remainder):
     table, image, label = cut_volume(volume_of(11, liver=[10]), settings)
     assert table.to_dict("records") == [
         {"chunk": 0, "first_slice": 0, "n_slices": 11, "liver_voxels": 1}
+        | {"x_mm": 1, "y_mm": 1, "z_mm": 1}
     ]
     assert image.shape == label.shape == (1, 3, 4, 16)
     assert not image[..., 11:].any()
     assert not label[..., 11:].any()
+
+
+def test_the_table_holds_the_voxels_sides():
+    turned = np.array([[0.6, -1.6, 0, 9], [0.8, 1.2, 0, 9], [0, 0, 5, 9], [0, 0, 0, 1]])
+    volume = volume_of(35)
+    table, _, _ = cut_volume(Volume(volume.image, volume.label, turned), SHIFT)
+    assert table[["x_mm", "y_mm", "z_mm"]].to_numpy().tolist() == [[1, 2, 5]] * 3
 
 
 def test_chunks_hold_the_slices_that_the_table_names():

@@ -7,6 +7,7 @@ import torch
 
 from workflow.liverseg.losses import (
     build_loss,
+    coarser,
     deeply_supervised,
     frequency_weights,
     overlap,
@@ -80,3 +81,50 @@ def test_deep_supervision_is_a_weighted_mean_of_levels():
     expected = (loss(levels[0], truth) + 0.5 * loss(levels[1], truth[:, ::2, ::2, ::2])) / 1.5
     assert deeply_supervised(loss, levels, truth).item() == pytest.approx(expected.item())
     assert math.isfinite(expected)
+
+
+def test_a_coarse_voxel_is_what_fills_most_of_it():
+    blocks = {  # voxels of each class in a block of 8
+        (8, 0, 0): 0,
+        (5, 3, 0): 0,
+        (4, 4, 0): 1,
+        (7, 0, 1): 0,
+        (3, 5, 0): 1,
+        (3, 3, 2): 1,  # foreground together, though background is as frequent as the most
+        (4, 2, 2): 2,
+        (0, 2, 6): 2,
+    }
+    voxels = [[index for index, n in enumerate(counts) for _ in range(n)] for counts in blocks]
+    classes = torch.tensor(voxels).reshape(len(blocks), 2, 2, 2)
+    assert coarser(classes, 2, 3).flatten().tolist() == list(blocks.values())
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_coarse_labels_lie_where_the_fine_ones_do(step):
+    shifts = []
+    for start in range(8, 16):
+        fine = torch.zeros(1, 48, 48, 48, dtype=torch.int64)
+        fine[:, start : start + 19, 8:27, 8:27] = 1
+        rows = coarser(fine, step, 2)[0, :, 4 * 4 // step, 4 * 4 // step].nonzero().double()
+        middle = float((rows * step + (step - 1) / 2).mean())
+        shifts.append(middle - (start + 9))
+    assert abs(sum(shifts) / len(shifts)) < 0.3
+
+
+def test_a_last_block_that_is_cut_off_has_a_class_of_its_own_voxels():
+    classes = torch.zeros(1, 5, 4, 7, dtype=torch.int64)
+    classes[:, 4, :, 6] = 3
+    coarse = coarser(classes, 2, 4)
+    assert coarse.shape == (1, 3, 2, 4)
+    assert coarse[0, 2, :, 3].tolist() == [3, 3]
+    assert int(coarse.sum()) == 6
+
+
+def test_deep_supervision_costs_nothing_where_every_level_is_right():
+    truth = torch.zeros(1, 16, 16, 16, dtype=torch.int64)
+    truth[:, 3:12, 3:12, 3:12] = 1
+    truth[:, 6:9, 6:9, 6:9] = 2
+    right = [truth, coarser(truth, 2, 3), coarser(truth, 4, 3)]
+    levels = [logits_of(level, 3) for level in right]
+    loss = build_loss({"name": "cross_entropy"})
+    assert deeply_supervised(loss, levels, truth).item() == pytest.approx(0, abs=1e-6)

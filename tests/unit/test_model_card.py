@@ -32,6 +32,7 @@ def record(*, validated: tuple[str, ...] = ("v1",), **others: object) -> dict:
         "versions": {"torch": "2.13.0", "monai": "1.6.1"},
         "device": "cpu, float32",
         "threads": 2,
+        "notes": [],
     }
     return content | others
 
@@ -54,6 +55,13 @@ def answers(text: str) -> dict[int, str]:
     """CLAIM's items in the card, by number."""
     rows = re.findall(r"^\| (\d+) \| [^|]+ \| (.+) \|$", text.split("## CLAIM")[1], re.M)
     return {int(number): answer for number, answer in rows}
+
+
+def test_what_the_parts_note_is_said_once():
+    mixed = "trained on several kinds of machine"
+    parts = {"fold-0": record(), "fold-1": record(notes=[mixed]), "fold-2": record(notes=[mixed])}
+    assert card(parts).count(f"- **Note:** {mixed}\n") == 1
+    assert "**Note:**" not in card()
 
 
 def test_the_sections_are_those_of_hugging_face_after_metadata_that_parse():

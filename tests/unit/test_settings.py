@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from workflow.liverseg import settings
-from workflow.liverseg.errors import LiversegError
+from workflow.liverseg.errors import NOT_NAMED, LiversegError
 from workflow.liverseg.settings import canonical, check, overlay, read_config, with_repeats
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,6 +218,23 @@ def test_where_a_job_runs_is_no_part_of_what_is_compared():
     for own in ({"epochs": 4}, {"epochs": 3, "precision": "float32"}):
         other = {**elsewhere, "model": {"network": "unet", "training": own}}
         assert canonical(other, *other) != canonical(here, *here)
+
+
+def test_a_path_of_the_user_is_not_handed_on():
+    place = "/home/janedoe/model"
+    config = {
+        "patients": "/data/janedoe",
+        "released_model": place,
+        "training": {"warm_start": place, "epochs": 3},
+        "models": {"mine": {"training": {"warm_start": place}}},
+        "model": {"training": {"warm_start": None}},
+    }
+    text = canonical(config, *config)
+    assert "janedoe" not in text
+    assert json.loads(text)["training"] == {"warm_start": NOT_NAMED, "epochs": 3}
+    assert json.loads(text)["model"]["training"]["warm_start"] is None
+    for stays in ("demo", "results/datasets/Task03_Liver"):
+        assert json.loads(canonical({"patients": stays}, "patients")) == {"patients": stays}
 
 
 def test_a_model_without_network_is_told_so_and_nothing_else(config):

@@ -1,11 +1,12 @@
 """The engine: it learns, repeats to the bit, survives kills, signals and broken numbers."""
 
+import json
 import os
 import signal
 import struct
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
 from tests.conftest import ROOT
+from tests.killing import PLACES
 from tests.tiny_training import MODEL, files_in, resume_root, tiny_files, tiny_settings
 from workflow.liverseg import training as loop
 from workflow.liverseg import training_run, validation
 from workflow.liverseg.checkpoints import ResumeFolder, resume_key
+from workflow.liverseg.ended_trainings import ENDED
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.files import read_json, sha256
 from workflow.liverseg.interruption import TrainingStopped
@@ -80,6 +83,68 @@ def test_a_training_whose_end_nobody_recorded_is_not_made_again(tmp_path, monkey
     assert [path.read_bytes() for path in outputs] == made
 
 
+def test_an_ended_training_that_is_gone_on_from_and_fails_has_not_ended(tmp_path, monkeypatch):
+    run(tmp_path)
+    (note,) = (tmp_path / "models").glob(f".resume/*/{ENDED}")
+    monkeypatch.setattr(training_run, "save_model", None)
+    with pytest.raises(TypeError):
+        run(tmp_path)
+    assert not note.exists()
+
+
+def test_a_second_training_of_the_same_model_is_refused_and_harms_not_the_first(tmp_path):
+    folder = ResumeFolder(tmp_path)
+    with folder.held():
+        half_written = tmp_path / ".part-0.000-000000001b.safetensors"
+        half_written.touch()
+        with pytest.raises(LiversegError, match="another process"), folder.held():
+            pass
+        assert half_written.exists()
+    with folder.held():
+        assert not half_written.exists()
+
+
+def stop_at(monkeypatch, step: int) -> None:
+    """Ask to stop while the `step`-th step is made."""
+    real, calls = loop.deeply_supervised, []
+
+    def signalling(*arguments):
+        calls.append(1)
+        if len(calls) == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "deeply_supervised", signalling)
+
+
+def test_a_training_that_went_on_on_another_kind_of_machine_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(loop, "machine_kind", lambda device: "NVIDIA A100")
+    stop_at(monkeypatch, 5)  # in the middle of an epoch
+    with pytest.raises(TrainingStopped):
+        run(tmp_path)
+    capsys.readouterr()
+    monkeypatch.setattr(loop, "machine_kind", lambda device: "NVIDIA H100")
+    files, trained = run(tmp_path)
+    assert "goes on on NVIDIA H100, after NVIDIA A100" in capsys.readouterr().err
+    assert list(trained.machines) == ["NVIDIA A100", "NVIDIA H100"]
+    (note,) = read_json(files.card)["notes"]
+    assert "several kinds of machine" in note
+    assert note.index("A100") < note.index("H100")
+    made = files.card.read_bytes()
+    monkeypatch.setattr(loop, "machine_kind", lambda device: "NVIDIA V100")
+    run(tmp_path)  # had ended: no step is made there
+    assert files.card.read_bytes() == made
+
+
+def test_one_kind_of_machine_needs_no_note(tmp_path, monkeypatch, capsys):
+    stop_at(monkeypatch, 5)
+    with pytest.raises(TrainingStopped):
+        run(tmp_path)
+    files, _ = run(tmp_path)
+    assert "goes on on" not in capsys.readouterr().err
+    assert read_json(files.card)["notes"] == []
+
+
 def test_the_events_for_tensorboard_say_what_the_history_says(tmp_path):
     files, trained = run(tmp_path, validate_every=2)
     found = curves(files.events)
@@ -119,13 +184,23 @@ def test_two_runs_end_in_the_same_bits(tmp_path, precision):
 
 
 def test_25_kills_change_no_bit(tmp_path):
-    files, _ = run(tmp_path)
-    command = [sys.executable, "-m", "tests.killing", str(tmp_path), "25"]
+    files, trained = run(tmp_path)
+    command = [sys.executable, "-m", "tests.killing", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "25 kills" in done.stdout
-    for name in ("model.safetensors", "history.csv", "model.json", "events.out.tfevents.liverseg"):
-        assert sha256(tmp_path / "killed" / name) == sha256(files.weights.with_name(name))
+    told = json.loads(done.stdout.splitlines()[-1])
+    struck = told["struck"]
+    assert Counter(place for place, _ in struck) == PLACES
+    last = trained.history[-1]["step"]
+    under_way = [place for place, step in struck if 0 < step < last]
+    print(f"{len(struck)} kills, {len(under_way)} of them under way: {struck}")
+    assert len(struck) == 25
+    assert len(under_way) >= 12
+    assert under_way.count("write") >= 6
+    names = ("model.safetensors", "history.csv", "model.json", "events.out.tfevents.liverseg")
+    assert len(told["ended"]) >= 3
+    for outputs in told["ended"]:
+        assert outputs == {name: sha256(files.weights.with_name(name)) for name in names}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -189,6 +264,57 @@ def test_a_loss_scale_survives_a_rollback(tmp_path, monkeypatch):
     _, trained = run(tmp_path)
     assert trained.rollbacks == 1
     assert np.isfinite(pd.DataFrame(trained.history)["train_loss"]).all()
+
+
+def scaled_and_without_gradient_at(monkeypatch, chosen: set[int]) -> None:
+    """Train with a loss scale; the `chosen` steps have a finite loss, but NaN for a gradient."""
+    real, calls = loop.deeply_supervised, []
+
+    def broken(*arguments):
+        calls.append(1)
+        value = real(*arguments)
+        if len(calls) in chosen:
+            value.register_hook(lambda gradient: gradient * float("nan"))
+        return value
+
+    monkeypatch.setattr(loop, "_loss_scaler", lambda compute: torch.amp.GradScaler("cpu"))
+    monkeypatch.setattr(loop, "deeply_supervised", broken)
+
+
+@pytest.mark.parametrize(("in_a_row", "rollbacks"), [(3, 0), (9, 0), (10, 1)])
+def test_few_steps_that_a_loss_scale_skips_are_usual_and_ten_in_a_row_are_a_nan(
+    tmp_path, monkeypatch, in_a_row, rollbacks
+):
+    scaled_and_without_gradient_at(monkeypatch, set(range(2, 2 + in_a_row)))
+    _, trained = run(tmp_path, epochs=5, validate_every=5)
+    assert trained.rollbacks == rollbacks
+    assert all(torch.isfinite(tensor).all() for tensor in trained.weights.values())
+
+
+def test_skipped_steps_are_counted_over_an_interruption(tmp_path, monkeypatch):
+    scaled_and_without_gradient_at(monkeypatch, set(range(2, 8)))
+    broken_at(monkeypatch, set(), stop_at=7)
+    with pytest.raises(TrainingStopped):
+        run(tmp_path, epochs=5, validate_every=5)
+    monkeypatch.undo()
+    scaled_and_without_gradient_at(monkeypatch, set(range(1, 5)))
+    _, trained = run(tmp_path, epochs=5, validate_every=5)
+    assert trained.rollbacks == 1
+
+
+def test_gradients_that_stay_without_finite_value_end_a_scaled_training_too(tmp_path, monkeypatch):
+    scaled_and_without_gradient_at(monkeypatch, set(range(5, 1000)))
+    with pytest.raises(LiversegError, match="precision: float32"):
+        run(tmp_path, epochs=8, validate_every=8)
+
+
+def test_gradients_that_no_scale_helps_are_a_nan(tmp_path, monkeypatch):
+    scaled_and_without_gradient_at(monkeypatch, {2, 3})  # the scale is 1.5, then 0.75
+    small = {"init_scale": 1.5, "growth_interval": 2000}
+    monkeypatch.setattr(loop, "_loss_scaler", lambda compute: torch.amp.GradScaler("cpu", **small))
+    monkeypatch.setattr(loop, "SKIPPED_IN_A_ROW", 1000)
+    _, trained = run(tmp_path)
+    assert trained.rollbacks == 1
 
 
 def test_a_signal_during_validation_ends_it_and_no_step_is_lost(tmp_path, monkeypatch):
@@ -275,6 +401,16 @@ def test_early_stopping_stops_early(tmp_path):
     assert len(trained.history) < 10
 
 
+def test_early_stopping_without_validation_is_told_to_stop_nothing(tmp_path, capsys):
+    files = replace(tiny_files(tmp_path), validation_volumes=[])
+    for patience, told in ((1, True), (None, False)):
+        settings = tiny_settings(early_stopping=patience)
+        capsys.readouterr()
+        trained = run_training(files, name="tiny", settings=settings, resume_root=tmp_path)
+        assert ("`training.early_stopping` will end nothing" in capsys.readouterr().err) == told
+        assert len(trained.history) == 3
+
+
 def test_two_accumulated_batches_move_the_weights_as_one_of_twice_the_size(tmp_path):
     alike = {
         "epochs": 1,
@@ -314,6 +450,22 @@ def test_a_warm_start_takes_what_fits(tmp_path):
     for name in kept:
         torch.testing.assert_close(second[name], first[name])
     assert sha256(files.weights) in read_json(warm.card)["notes"][0]
+
+
+def test_a_warm_start_from_other_preprocessing_is_taken_and_told(tmp_path, capsys):
+    files, _ = run(tmp_path, "first", epochs=1)
+    for spacing, window, told in [(3.0, [-200, 250], False), (1.5, [-100, 250], True)]:
+        warm = replace(files_in(tmp_path, f"from-{spacing}"), warm_start=[files.weights])
+        settings = tiny_settings(epochs=1)
+        settings["volumes"] |= {"spacing_mm": [spacing] * 3, "window_hu": window}
+        capsys.readouterr()
+        run_training(warm, name="warm", settings=settings, resume_root=resume_root(warm))
+        text = (
+            "the model begun from learned from CTs prepared in another way: "
+            "`spacing_mm` 3.0, here [1.5, 1.5, 1.5], `window_hu` [-200, 250], here [-100, 250]"
+        )
+        assert (f"warning: {text}" in capsys.readouterr().err) == told
+        assert read_json(warm.card)["notes"][1:] == [text] * told
 
 
 @pytest.mark.parametrize(

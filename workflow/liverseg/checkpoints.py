@@ -11,7 +11,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from workflow.liverseg.ended_trainings import note_end
+from workflow.liverseg.ended_trainings import note_end, take_back_end
 from workflow.liverseg.errors import fault
 from workflow.liverseg.files import sha256, whole
 from workflow.liverseg.model_files import write_tensors
@@ -83,9 +83,6 @@ class ResumeFolder:
         import fcntl
 
         self.path.mkdir(parents=True, exist_ok=True)
-        for leftover in self.path.glob(".*.*"):
-            if leftover.name != ".lock":
-                leftover.unlink(missing_ok=True)  # what a killed writer left half-written
         descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
         try:
             try:
@@ -95,6 +92,9 @@ class ResumeFolder:
                     found="another process is training this very model",
                     remedy="wait for it, or end it, then start again",
                 ) from error
+            for leftover in self.path.glob(".*.*"):
+                leftover.unlink(missing_ok=True)  # what a killed writer left half-written
+            take_back_end(self.path)
             yield
         finally:
             os.close(descriptor)

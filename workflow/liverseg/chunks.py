@@ -12,6 +12,12 @@ from workflow.liverseg.volume_files import Volume
 if TYPE_CHECKING:
     import pandas as pd
 
+SIDES = (
+    "x_mm",
+    "y_mm",
+    "z_mm",
+)  # columns: a voxel's, which hang on the CT where it is not resampled
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -55,8 +61,9 @@ def cut_volume(
 
     Returns
     -------
-    The table (`chunk`, `first_slice`, `n_slices`, `liver_voxels`: foreground of any class), the
-    image chunks float16 and the label chunks uint8, both `(chunk, x, y, slices)`.
+    The table (`chunk`, `first_slice`, `n_slices`, `liver_voxels`: foreground of any class, and
+    the voxels' `x_mm`, `y_mm`, `z_mm`), the image chunks float16 and the label chunks uint8, both
+    `(chunk, x, y, slices)`.
     """
     import pandas as pd
 
@@ -76,6 +83,8 @@ def cut_volume(
             "first_slice": [chunk.first_slice for chunk in chunks],
             "n_slices": [chunk.n_slices for chunk in chunks],
             "liver_voxels": np.count_nonzero(label, axis=(1, 2, 3)),
+            # Rounded, so that what an oblique affine loses of 3 mm makes no other training.
+            **dict(zip(SIDES, np.round(volume.spacing_mm, 4), strict=True)),
         }
     )
     return table, image, label

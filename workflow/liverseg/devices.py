@@ -49,6 +49,19 @@ class Compute:
         return f"{self.device.type}, {precision}, {order}: {self.reason}"
 
 
+def machine_kind(device: torch.device) -> str:
+    """GPU or CPU, by name: on another kind the same training ends in other bits."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    found = torch.cpu.get_capabilities()
+    widest = torch.backends.cpu.get_cpu_capability()
+    for flag, name in (("avx512_bf16", "AVX512-BF16"), ("amx_bf16", "AMX")):
+        widest = name if found.get(flag) else widest
+    return f"{found.get('cpu_name') or 'CPU'} with {widest}"
+
+
 def choose_compute(settings: dict[str, Any]) -> Compute:
     """Choose for this machine; `device`, `precision`, `memory_format` overrule where not `auto`.
 

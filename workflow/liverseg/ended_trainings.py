@@ -16,6 +16,11 @@ def note_end(folder: Path) -> None:
     (folder / ENDED).touch()
 
 
+def take_back_end(folder: Path) -> None:
+    """Forget that note: the training is at work again, and may fail."""
+    (folder / ENDED).unlink(missing_ok=True)
+
+
 def forget_ended(directory: Path) -> None:
     """Remove the states of the trainings that have ended in the run in `directory`."""
     for note in (directory / RESUME).glob(f"*/{ENDED}"):

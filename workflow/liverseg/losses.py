@@ -115,16 +115,37 @@ def deeply_supervised(
 ) -> torch.Tensor:
     """Mean of `loss` over the levels of `logits`, each coarser one at half the weight before it.
 
-    A coarse level is held against every 2nd, 4th … voxel of `classes` (batch, x, y, z).
+    A coarse level is held against what fills most of each of its voxels (`coarser`).
     """
     if isinstance(logits, torch.Tensor):
         return loss(logits.float(), classes)
     weights = [0.5**level for level in range(len(logits))]
     total = torch.zeros((), device=classes.device)
     for level, weight in enumerate(weights):
-        step = 2**level
-        total = total + weight * loss(logits[level].float(), classes[:, ::step, ::step, ::step])
+        found = logits[level].float()
+        truth = coarser(classes, 2**level, found.shape[1]) if level else classes
+        total = total + weight * loss(found, truth)
     return total / sum(weights)
+
+
+def coarser(classes: torch.Tensor, step: int, n_classes: int) -> torch.Tensor:
+    """Classes (batch, x, y, z) of blocks of `step`³ voxels, fewer where the last ones are cut off.
+
+    A block is background where more than half of it is, so that several classes do not lose one
+    by one what they hold together; else its most frequent class, of equals the last.
+    """
+
+    def share(index: int) -> torch.Tensor:
+        there = (classes == index).to(torch.float32)
+        return functional.avg_pool3d(there, step, ceil_mode=True)
+
+    background = share(0)
+    most, chosen = torch.zeros_like(background), torch.zeros_like(background, dtype=classes.dtype)
+    for index in range(1, n_classes):
+        held = share(index)
+        chosen = torch.where(held >= most, index, chosen)
+        most = torch.maximum(most, held)
+    return chosen.masked_fill(background > 0.5, 0)
 
 
 def frequency_weights(voxels: list[int]) -> list[float]:

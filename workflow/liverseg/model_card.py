@@ -77,6 +77,7 @@ def model_card(
         **settings,
         "threads": first["threads"],
         "regions": [label["name"] for label in first["labels"]],
+        "notes": sorted({note for card in parts.values() for note in card["notes"]}),
         "parts": [_part(name, card) for name, card in parts.items()],
         "spacing": _spacing(first["preprocessing"]["spacing_mm"]),
         "partition": _partition(settings),

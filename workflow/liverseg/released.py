@@ -174,3 +174,27 @@ def _check_alike(name: str, model: dict[str, Any], card: Path) -> None:
             remedy="set `training.warm_start` to a model of the same network, width and norm, "
             "or to null",
         )
+
+
+def other_preprocessing(weights: Path, volumes: dict[str, Any]) -> str:
+    """Where the card beside `weights` was trained on CTs prepared in another way than `volumes`.
+
+    Empty where nothing differs, or nothing is known: without a card that can be read.
+    """
+    try:
+        there = read_json(weights.with_name(CARD))["preprocessing"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if section_problems("volumes", there):
+        return ""
+    differs = sorted(
+        key
+        for key in set(there) | set(volumes)
+        if _sides(there.get(key)) != _sides(volumes.get(key))
+    )
+    return ", ".join(f"`{key}` {there.get(key)}, here {volumes.get(key)}" for key in differs)
+
+
+def _sides(value: Any) -> Any:
+    """A setting as it is compared: one number for a spacing means it for all three axes."""
+    return [value] * 3 if value is None or isinstance(value, int | float) else value

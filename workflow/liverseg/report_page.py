@@ -218,10 +218,10 @@ def _curves(parts: Sequence[Model], word: str) -> dict[str, list[charts.Series]]
 def _facts(parts: Sequence[Model]) -> dict[str, str]:
     """What the cards say, once where all parts say the same."""
     facts = {}
-    for key in ("architecture", "metrics", "device", "threads", "training", "versions"):
+    for key in ("architecture", "metrics", "device", "threads", "training", "versions", "notes"):
         title = "versions it was trained with" if key == "versions" else key
-        texts = {part.name: pretty(part.card[key]) for part in parts if key in part.card}
-        if len(set(texts.values())) == 1:
+        texts = {part.name: pretty(part.card[key]) for part in parts if part.card.get(key)}
+        if len(set(texts.values())) == 1 and len(texts) == len(parts):
             facts[title] = next(iter(texts.values()))
         elif texts:
             each = (f"{name.rpartition('/')[2]}: {text}" for name, text in texts.items())

@@ -15,7 +15,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from workflow.liverseg.errors import LiversegError, fault
+from workflow.liverseg.errors import NOT_NAMED, LiversegError, fault, is_users_own
 from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.model_checks import sample_size, untrainable
 
@@ -154,13 +154,25 @@ def canonical(config: Mapping[str, Any], *sections: str) -> str:
 
     Snakemake compares rule parameters as an unnamed set of texts; one text for all the settings
     of a rule keeps two swapped values from passing unseen. What is OPERATION is left out, also
-    of the `training` that a `model` has of its own.
+    of the `training` that a `model` has of its own. Paths of the user are not named: the text gets
+    into the model's card, the page and the provenance, and what lies there is known by digest.
     """
     chosen = {name: without_operation(name, config[name]) for name in sections}
     if "training" in chosen.get("model", {}):
         own = without_operation("training", chosen["model"]["training"])
         chosen["model"] = {**chosen["model"], "training": own}
-    return json.dumps(chosen, sort_keys=True)
+    return json.dumps(_without_paths(chosen), sort_keys=True)
+
+
+PATHS = ("patients", "released_model", "warm_start")
+
+
+def _without_paths(content: Any, key: str = "") -> Any:
+    """The same without the user's own paths, wherever they stand."""
+    if isinstance(content, dict):
+        return {name: _without_paths(value, name) for name, value in content.items()}
+    named = key in PATHS and isinstance(content, str) and content != "demo"
+    return NOT_NAMED if named and is_users_own(content) else content
 
 
 def without_operation(section: str, content: Any) -> Any:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from workflow.liverseg.checkpoints import ResumeFolder
-from workflow.liverseg.devices import Compute
+from workflow.liverseg.devices import Compute, machine_kind
 from workflow.liverseg.distributed import ALONE, ProcessGroup
 from workflow.liverseg.errors import fault
 from workflow.liverseg.interruption import StopSignal, TrainingStopped
@@ -23,16 +23,23 @@ from workflow.liverseg.training_state import Progress, Tensors, TrainingState, s
 from workflow.liverseg.validation import ValidationScore, validate
 from workflow.liverseg.volumes import Volume
 
+# A scale is halved from 65536 until float16 holds the gradients; few need more than some halvings.
+SKIPPED_IN_A_ROW = 10
+
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: the weights to use, where they come from, one row an epoch."""
+    """What a training leaves: the weights to use, where they come from, one row an epoch.
+
+    machines: each kind of machine that took part, the last one last, with what it computed in.
+    """
 
     weights: Tensors
     best_epoch: int | None
     best_score: float | None
     history: list[dict[str, Any]]
     rollbacks: int
+    machines: dict[str, str]
 
 
 def train(
@@ -57,6 +64,7 @@ def train(
     Every process of `group` runs this loop on its share of each batch and holds the same state.
     """
     scaler = _loss_scaler(compute)
+    machine = machine_kind(compute.device)
     network = compute.place_network(network)
     optimiser = build_optimiser(network, settings["optimiser"])
     decay = settings["average_decay"]
@@ -76,6 +84,8 @@ def train(
         good = snapshot(state)
     last_save = time.monotonic()
 
+    if settings["early_stopping"] and not validation:  # a table may name validation patients
+        report.say("nobody is there to validate on: `training.early_stopping` will end nothing")
     report.start(epochs, steps_per_epoch, state.progress.step)
     while len(state.progress.history) < epochs:
         progress = state.progress
@@ -97,6 +107,8 @@ def train(
             last_save = time.monotonic()
         if asked:
             raise TrainingStopped(asked, progress.step)
+        if machine != next(reversed(progress.machines), None):
+            _come_to(machine, compute, progress, report)
 
         # The end of an epoch: validate where it is due, remember the best, write a row.
         if ended:
@@ -149,7 +161,10 @@ def train(
         if scaler:
             scaler.unscale_(optimiser)
         length = _clip(network, settings["clip_norm"])
-        sound = math.isfinite(loss_value) and (scaler is not None or math.isfinite(length))
+        progress.skipped = 0 if math.isfinite(length) else progress.skipped + 1
+        sound = math.isfinite(loss_value) and (
+            progress.skipped == 0 or (scaler is not None and _may_skip(scaler, progress.skipped))
+        )
         if sound and scaler:
             scaler.step(optimiser)
         elif sound:
@@ -164,6 +179,7 @@ def train(
             rollbacks, scale = progress.rollbacks + 1, progress.rate_scale / 2
             state.restore(good.tensors, good.copied_progress())
             state.progress.rollbacks, state.progress.rate_scale = rollbacks, scale
+            state.progress.skipped = 0
             good = snapshot(state)
             if group.leads:  # a kill must not undo it
                 resume.save(good, boundary=True)
@@ -186,7 +202,20 @@ def train(
         best_score=progress.best_score,
         history=progress.history,
         rollbacks=progress.rollbacks,
+        machines=progress.machines,
     )
+
+
+def _come_to(machine: str, compute: Compute, progress: Progress, report: Reporter) -> None:
+    """Note that the training goes on here: better in mixed bits than not at all, but not unsaid."""
+    before = [name for name in progress.machines if name != machine]
+    if before:
+        report.say(
+            f"goes on on {machine}, after {', '.join(before)}: another kind of machine, whose bits "
+            "differ; the model repeats on neither alone, and its card says so"
+        )
+    progress.machines = {name: progress.machines[name] for name in before}
+    progress.machines[machine] = compute.describe()
 
 
 def _loss_scaler(compute: Compute) -> torch.amp.GradScaler | None:
@@ -194,6 +223,11 @@ def _loss_scaler(compute: Compute) -> torch.amp.GradScaler | None:
     if compute.precision != torch.float16:
         return None
     return torch.amp.GradScaler(compute.device.type)
+
+
+def _may_skip(scaler: torch.amp.GradScaler, in_a_row: int) -> bool:
+    """Whether gradients without finite value still look like a scale that is being found."""
+    return in_a_row < SKIPPED_IN_A_ROW and scaler.get_scale() >= 1
 
 
 def _compiled(network: nn.Module, settings: dict[str, Any], report: Reporter) -> nn.Module:

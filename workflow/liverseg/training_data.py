@@ -1,6 +1,6 @@
 """The training set: chunks resident in memory, batches cut and augmented on the device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from workflow.liverseg.augmentation import (
     random_for,
     resample,
 )
+from workflow.liverseg.chunks import SIDES
 from workflow.liverseg.devices import device_free_bytes
 from workflow.liverseg.distributed import ALONE, ProcessGroup
 from workflow.liverseg.errors import fault
@@ -26,12 +27,16 @@ SHARE_OF_MEMORY = 0.5  # the data may take this much of what is free; the rest i
 
 @dataclass(frozen=True)
 class Chunk:
-    """image (x, y, z) float16 0…1, label (x, y, z) uint8, places (n, 3) of each class in it."""
+    """image (x, y, z) float16 0…1, label (x, y, z) uint8, places (n, 3) of each class in it.
+
+    spacing_mm (3,): of its own voxels, so that a rotation out of plane stays one.
+    """
 
     patient: str
     image: torch.Tensor
     label: torch.Tensor
     places: tuple[np.ndarray, ...]
+    spacing_mm: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,11 @@ def read_chunks(images: list[Path], labels: list[Path], kept: list[Path]) -> lis
         # Copy-on-write: torch wants writable memory, and nothing writes.
         image, label = np.load(image_path, mmap_mode="c"), np.load(label_path, mmap_mode="c")
         table = read_table(table_path)
-        for index, depth in zip(table["chunk"], table["n_slices"], strict=True):
+        sides = table[list(SIDES)].to_numpy(dtype=np.float64)
+        for index, depth, spacing in zip(table["chunk"], table["n_slices"], sides, strict=True):
             # Without the padding of a short chunk: a patch is padded as it is cut.
             parts = image[index, ..., :depth], label[index, ..., :depth]
-            chunks.append(_chunk(image_path.parent.name, *parts))
+            chunks.append(_chunk(image_path.parent.name, *parts, spacing))
     if not chunks:
         raise fault(
             found=f"no chunk of {len(images)} training patients was kept",
@@ -65,13 +71,14 @@ def read_chunks(images: list[Path], labels: list[Path], kept: list[Path]) -> lis
     return chunks
 
 
-def _chunk(patient: str, image: np.ndarray, label: np.ndarray) -> Chunk:
+def _chunk(patient: str, image: np.ndarray, label: np.ndarray, spacing_mm: np.ndarray) -> Chunk:
     present = np.flatnonzero(np.bincount(label.ravel(), minlength=1))
     return Chunk(
         patient,
         torch.from_numpy(np.asarray(image)),
         torch.from_numpy(np.asarray(label)),
         tuple(_places(label == value) for value in present if value != 0),
+        spacing_mm,
     )
 
 
@@ -90,7 +97,6 @@ class TrainingSet:
         chunks: list[Chunk],
         *,
         settings: dict[str, Any],
-        spacing_mm: tuple[float, float, float] | None,
         device: torch.device,
         group: ProcessGroup = ALONE,
     ) -> None:
@@ -100,7 +106,6 @@ class TrainingSet:
         self.batch_size = settings["batch_size"]
         self.foreground_fraction = settings["foreground_fraction"]
         self.augmentation = Augmentation.from_settings(settings["augmentation"])
-        self.spacing_mm = np.asarray(spacing_mm or (1.0, 1.0, 1.0))
         self.patch = _patch(chunks, settings["patch"])
         self.turns = _turns(chunks) if settings["patch"] else np.arange(len(chunks))
         self.device = device
@@ -175,7 +180,7 @@ class TrainingSet:
                 matrices=np.stack([matrices[index] for index in group]),
                 centres=np.stack([centres[index] for index in group]),
                 patch=self.patch,
-                spacing_mm=np.tile(self.spacing_mm, (len(group), 1)),
+                spacing_mm=np.stack([chunks[index].spacing_mm for index in group]),
             )
             for group in groups
         ]
@@ -207,9 +212,5 @@ def _patch(chunks: list[Chunk], wanted: list[int] | None) -> tuple[int, int, int
 
 
 def _moved(chunk: Chunk, device: torch.device) -> Chunk:
-    return Chunk(
-        chunk.patient,
-        chunk.image.clone().to(device),
-        chunk.label.clone().to(device),
-        chunk.places,
-    )
+    image, label = chunk.image.clone().to(device), chunk.label.clone().to(device)
+    return replace(chunk, image=image, label=label)

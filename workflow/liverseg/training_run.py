@@ -21,6 +21,7 @@ from workflow.liverseg.labels import LabelMap
 from workflow.liverseg.losses import build_loss, frequency_weights
 from workflow.liverseg.model_files import ModelCard, save_model, warm_start
 from workflow.liverseg.networks import build_network, has_batch_norm
+from workflow.liverseg.released import other_preprocessing
 from workflow.liverseg.settings import canonical, merged
 from workflow.liverseg.training import Trained, train
 from workflow.liverseg.training_data import TrainingSet, read_chunks
@@ -29,6 +30,7 @@ from workflow.liverseg.training_probe import StepCost, try_step
 from workflow.liverseg.training_progress import Reporter, duration
 from workflow.liverseg.validation import read_validation
 
+STRANGE = "the model begun from learned from CTs prepared in another way"
 RECORDED = ("torch", "monai", "numpy", "safetensors")
 
 
@@ -83,7 +85,6 @@ def run_training(
         data = TrainingSet(
             read_chunks(files.train_images, files.train_labels, files.train_kept),
             settings=training,
-            spacing_mm=_spacing(settings["volumes"]),
             device=compute.device,
             group=group,
         )
@@ -118,7 +119,7 @@ def run_training(
                 group=group,
             )
             if group.leads:
-                card = _card(name, settings, training, files, trained, data, compute)
+                card = _card(name, settings, training, files, trained, data)
                 write_table(files.history, pd.DataFrame(trained.history))
                 write_events(files.events, trained.history)
                 save_model(files.weights, files.card, trained.weights, card)
@@ -147,6 +148,8 @@ def _first_network(
     for start in files.warm_start:
         anew = warm_start(network, start, n_classes=n_classes)
         report.say(f"weights taken over; new are {', '.join(anew) or 'none'}")
+        if differs := other_preprocessing(start, settings["volumes"]):
+            report.say(f"warning: {STRANGE}: {differs}; set `volumes` as they were to gain from it")
     return network
 
 
@@ -194,16 +197,6 @@ def together(network: nn.Module, group: ProcessGroup, compute: Compute) -> nn.Mo
     return nn.SyncBatchNorm.convert_sync_batchnorm(network)
 
 
-def _spacing(volumes: dict[str, Any]) -> tuple[float, float, float] | None:
-    spacing = volumes["spacing_mm"]
-    if spacing is None or (isinstance(spacing, list) and None in spacing):
-        return None  # ASSUME the CTs' own voxels are cubes: it only bends rotations out of plane
-    if isinstance(spacing, int | float):
-        return float(spacing), float(spacing), float(spacing)
-    x, y, z = spacing
-    return float(x), float(y), float(z)
-
-
 def _class_weights(
     training: dict[str, Any], data: TrainingSet, labels: LabelMap, compute: Compute
 ) -> torch.Tensor | None:
@@ -228,7 +221,6 @@ def _card(
     files: TrainingFiles,
     trained: Trained,
     data: TrainingSet,
-    compute: Compute,
 ) -> ModelCard:
     digests = {
         path.parent.name: {"digest": sha256(path), "split": "train"} for path in files.train_images
@@ -253,7 +245,18 @@ def _card(
         data=digests,
         metrics=metrics,
         versions={"python": platform.python_version(), **versions},
-        device=compute.describe(),
+        device=list(trained.machines.values())[-1],
         threads=training["threads"],
-        notes=[f"began from weights of SHA-256 {sha256(path)}" for path in files.warm_start],
+        notes=_notes(files, settings, trained),
     )
+
+
+def _notes(files: TrainingFiles, settings: dict[str, Any], trained: Trained) -> list[str]:
+    """What else stands behind the weights."""
+    notes = [f"began from weights of SHA-256 {sha256(path)}" for path in files.warm_start]
+    differences = (other_preprocessing(path, settings["volumes"]) for path in files.warm_start)
+    notes += [f"{STRANGE}: {differs}" for differs in differences if differs]
+    if len(trained.machines) > 1:
+        machines = "; ".join(f"{name} ({how})" for name, how in trained.machines.items())
+        notes.append(f"trained on several kinds of machine, repeats on none alone: {machines}")
+    return notes

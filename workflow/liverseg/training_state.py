@@ -11,17 +11,23 @@ Tensors = dict[str, torch.Tensor]
 
 @dataclass
 class Progress:
-    """Where a training stands, in plain numbers: what JSON can hold exactly."""
+    """Where a training stands, in plain numbers: what JSON can hold exactly.
+
+    machines: each kind that took part, the last one last, with what it computed in.
+    skipped: the last steps, in a row, that a loss scale made without moving the weights.
+    """
 
     step: int = 0
     rollbacks: int = 0
     rate_scale: float = 1.0
+    skipped: int = 0
     best_score: float | None = None
     best_epoch: int | None = None
     epochs_without_gain: int = 0
     loss_sum: float = 0.0
     dice_sum: float = 0.0
     loss_scale: dict[str, Any] = field(default_factory=dict)
+    machines: dict[str, str] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -127,8 +133,9 @@ def snapshot(state: TrainingState) -> Snapshot:
 
 
 def copy_of(progress: Progress) -> Progress:
-    """A copy that shares no list with the original."""
-    return Progress(**{**vars(progress), "history": [dict(row) for row in progress.history]})
+    """A copy that shares nothing changeable with the original."""
+    history = [dict(row) for row in progress.history]
+    return Progress(**{**vars(progress), "machines": {**progress.machines}, "history": history})
 
 
 def _copied(tensors: Tensors) -> Tensors:
