@@ -203,7 +203,7 @@ def test_25_kills_change_no_bit(tmp_path):
         assert outputs == {name: sha256(files.weights.with_name(name)) for name in names}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_signal_saves_ends_and_is_resumed_to_the_same_bits(tmp_path, number, monkeypatch):
     whole, _ = run(tmp_path, "whole", checkpoint_minutes=60)
     real, calls = loop.deeply_supervised, []
