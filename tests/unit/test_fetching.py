@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from workflow.liverseg import fetching
 from workflow.liverseg.archives import unpack
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.fetching import Redirects, fetch, fetch_and_unpack
@@ -58,7 +59,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if asked and server.ranges and same:
             start, status = int(asked.removeprefix("bytes=").rstrip("-")), 206
         if start >= len(server.content):
-            return self._head(416, {})
+            return self._head(416, {"Content-Range": f"bytes */{len(server.content)}"})
         body = server.content[start:]
         extra = {"Content-Length": str(len(body)), "ETag": server.etag}
         if status == 206:
@@ -155,6 +156,13 @@ def test_a_part_longer_than_the_file_is_thrown_away(server: Server, tmp_path: Pa
     assert get(server, tmp_path / "a.tar") == CONTENT
 
 
+def test_a_whole_part_is_not_loaded_again(server: Server, tmp_path: Path):
+    (tmp_path / "data.tar.part").write_bytes(CONTENT)
+    fetch(server.url(), tmp_path / "data.tar", md5=MD5, pause_s=0)
+    assert (tmp_path / "data.tar").read_bytes() == CONTENT
+    assert server.requests == [f"bytes={len(CONTENT)}-"]
+
+
 def test_a_corrupted_download_is_loaded_once_more(server: Server, tmp_path: Path):
     server.corrupt = 1
     assert get(server, tmp_path / "a.tar") == CONTENT
@@ -213,6 +221,39 @@ def test_a_dataset_is_fetched_and_unpacked_beside_its_record(server: Server, tmp
     record = read_json(tmp_path / "Liver.json")
     assert record["files"] == 3 and record["litter_skipped"] == 1 and record["md5"] == MD5
     assert list((tmp_path / ".fetch").glob("*.tar")) == []
+
+
+@pytest.mark.parametrize("killed", ["write_json", "unlink"])
+def test_a_run_that_died_after_unpacking_is_gone_on_from(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: str
+):
+    def die(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    dataset = {"name": "Liver", "url": server.url(), "md5": MD5, "unpacked_bytes": 10**9}
+    record = tmp_path / "Liver.json"
+    with monkeypatch.context() as here:
+        if killed == "write_json":  # unpacked, and nothing says so
+            here.setattr(fetching, "write_json", die)
+        else:
+            here.setattr(Path, "unlink", die)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_and_unpack(dataset, record, pause_s=0.0)
+    assert (tmp_path / "Liver").is_dir() and not record.exists()
+    for _ in range(2):  # again, with the archive gone
+        fetch_and_unpack(dataset, record, pause_s=0.0)
+        assert read_json(record)["files"] == 3
+        record.unlink()
+    assert len(server.requests) == 1
+    assert (tmp_path / "Liver/labelsTr/liver_0.nii.gz").read_bytes() == b"label"
+
+
+def test_a_folder_of_that_name_is_left_alone(server: Server, tmp_path: Path):
+    (tmp_path / "Liver").mkdir()
+    dataset = {"name": "Liver", "url": server.url(), "md5": MD5, "unpacked_bytes": 10**9}
+    with pytest.raises(LiversegError, match="move it away"):
+        fetch_and_unpack(dataset, tmp_path / "Liver.json", pause_s=0.0)
+    assert (tmp_path / "Liver").is_dir()
 
 
 def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0) -> bytes:

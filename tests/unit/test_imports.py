@@ -8,7 +8,8 @@ import SimpleITK as sitk
 from pydicom.uid import generate_uid
 
 from tests.dicom_files import PERSON, hu_volume, write_rtstruct, write_seg, write_series
-from workflow.liverseg.files import read_json
+from workflow.liverseg.files import read_json, write_json
+from workflow.liverseg.findings import reject
 from workflow.liverseg.images import read_image, write_image
 from workflow.liverseg.import_records import with_imports
 from workflow.liverseg.imports import import_image, import_label
@@ -245,6 +246,17 @@ def test_a_refused_ct_is_an_empty_file_and_its_label_says_so(tmp_path: Path):
     joined = with_imports(inspected, [record, label_record])
     assert joined["verdict"] == "rejected"
     assert [one["code"] for one in joined["findings"]] == ["dicom_gap", "ct_not_imported"]
+
+
+def test_what_the_ct_lacks_is_told_beside_a_refused_label(tmp_path: Path):
+    def found(code: str, part: str) -> dict:
+        return reject(code, part, found="x", expected="y", remedy="z").to_json()
+
+    record = tmp_path / "label.json"
+    write_json(record, {"verdict": "rejected", "findings": [found("structures", "label")]})
+    own = [found("not_ct", "ct"), found("file_empty", "label")]
+    joined = with_imports({"patient": "a", "verdict": "rejected", "findings": own}, [record])
+    assert [one["code"] for one in joined["findings"]] == ["structures", "not_ct"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from workflow.liverseg.archives import unpack
 from workflow.liverseg.errors import LiversegError, fault
-from workflow.liverseg.files import write_json
+from workflow.liverseg.files import read_json, write_json
 
 CHUNK = 1 << 20
 ATTEMPTS = 20
@@ -24,37 +24,50 @@ TIMEOUT_S = 60.0
 def fetch_and_unpack(dataset: Mapping[str, Any], record: Path, *, pause_s: float = 2.0) -> None:
     """Leave the dataset in `record`'s folder under its name, and write the record.
 
-    `dataset` is the config's section. What was loaded before a cut stays in a hidden folder
-    beside, which is no declared output, so that Snakemake does not remove it. Raises
-    LiversegError where address, size, checksum or archive are not as they should be.
+    `dataset` is the config's section. What was loaded before a cut, and the proof that all was
+    unpacked, stay in a hidden folder beside, which is no declared output, so that Snakemake does
+    not remove it. Raises LiversegError where address, size, checksum or archive are not as they
+    should be.
     """
     datasets = record.parent
     folder = datasets / dataset["name"]
     archive = datasets / ".fetch" / _archive_name(dataset["url"])
-    if folder.exists():
+    proof = archive.with_name(f"{archive.name}.unpacked.json")
+    if not (folder.exists() and proof.exists() and read_json(proof)["md5"] == dataset["md5"]):
+        _clear(folder, archive, dataset)
+        fetch(
+            dataset["url"], archive, md5=dataset["md5"], size=dataset.get("bytes"), pause_s=pause_s
+        )
+        found = unpack(archive, folder, most_bytes=int(dataset["unpacked_bytes"]))
+        write_json(
+            proof,
+            {
+                "name": dataset["name"],
+                "url": dataset["url"],
+                "md5": dataset["md5"],
+                "bytes": archive.stat().st_size,
+                "files": found.files,
+                "unpacked_bytes": found.bytes,
+                "litter_skipped": found.skipped,
+            },
+        )
+    if not dataset.get("keep_archive"):
+        archive.unlink(missing_ok=True)
+    write_json(record, read_json(proof))
+
+
+def _clear(folder: Path, archive: Path, dataset: Mapping[str, Any]) -> None:
+    """Remove what was unpacked by a run that died before it said so; its archive is there still."""
+    if not folder.exists():
+        return
+    if not (archive.exists() and _md5(archive) == dataset["md5"]):
         raise fault(
             file=folder,
             found="a folder of that name, without a record of having been fetched whole",
             remedy="move it away, or use it as it is: patients: results/datasets/"
             + str(dataset["name"]),
         )
-    fetch(dataset["url"], archive, md5=dataset["md5"], size=dataset.get("bytes"), pause_s=pause_s)
-    found = unpack(archive, folder, most_bytes=int(dataset["unpacked_bytes"]))
-    size = archive.stat().st_size
-    if not dataset.get("keep_archive"):
-        archive.unlink()
-    write_json(
-        record,
-        {
-            "name": dataset["name"],
-            "url": dataset["url"],
-            "md5": dataset["md5"],
-            "bytes": size,
-            "files": found.files,
-            "unpacked_bytes": found.bytes,
-            "litter_skipped": found.skipped,
-        },
-    )
+    shutil.rmtree(folder)
 
 
 def _archive_name(url: str) -> str:
@@ -133,8 +146,11 @@ def _load(url: str, part: Path, size: int | None) -> int:
     try:
         answer = _opener().open(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # longer than the server's file: it is another one
-            _forget(part)
+        if error.code == 416:
+            total = error.headers.get("Content-Range", "").rpartition("/")[2]
+            if total == str(have):  # all is there, and the run died before it was checked
+                return have
+            _forget(part)  # longer than the server's file: it is another one
             return -1
         raise
     with answer:

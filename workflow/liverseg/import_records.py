@@ -14,16 +14,17 @@ TAKEN_OVER = ("verdict", "findings", "sha256")
 def with_imports(record: dict[str, Any], import_records: Sequence[Path]) -> dict[str, Any]:
     """Return an inspection's record with what the imports of the patient found.
 
-    What could not be imported is an empty file: then the import's own finding says why, and
-    what the inspection found about the empty file is left out.
+    What could not be imported is an empty file: then the import's own finding says why, and what
+    the inspection found about that file is left out. Without a CT nothing can be said of a label.
     """
     imports = [read_json(path) for path in import_records]
     if not imports:
         return record
     findings = [finding_from_json(one) for found in imports for one in found["findings"]]
-    refused = any(finding.verdict == "reject" for finding in findings)
-    if not refused:
-        findings += [finding_from_json(one) for one in record["findings"]]
+    refused = {finding.part for finding in findings if finding.verdict == "reject"}
+    if "ct" not in refused:
+        inspected = [finding_from_json(one) for one in record["findings"]]
+        findings += [one for one in inspected if one.part not in refused]
     return {
         **record,
         "verdict": worst(findings),
