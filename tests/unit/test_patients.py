@@ -237,6 +237,15 @@ def test_what_may_be_a_persons_name_becomes_no_id_and_that_is_said(tmp_path, nam
     assert names not in cohort.refused_json() + cohort.people_json()
 
 
+def test_ids_of_a_table_that_may_be_names_are_kept_and_remarked_on(tmp_path):
+    touch(tmp_path, "a.nii.gz")
+    lines = ["patient image", "DOE_JANE_19600101 a.nii.gz", "UKE-004 b.nii.gz"]
+    cohort = read(sheet(tmp_path, *lines))
+    assert [patient.patient for patient in cohort.patients] == ["DOE_JANE_19600101"]
+    assert remarks(cohort) == [("-", "names_kept")]
+    assert "DOE" not in str(cohort.remarks)
+
+
 def test_hidden_names_stay_the_same_in_one_directory_and_cannot_be_tried_out(
     tmp_path, working, monkeypatch
 ):

@@ -137,6 +137,17 @@ def names_hidden(number: int) -> Finding:
     )
 
 
+def names_kept(number: int) -> Finding:
+    """Remark on ids of a table that are such as persons' names are."""
+    return warn(
+        "names_kept",
+        "patient",
+        found=f"{number} ids in the table with a date or a pair of words, as persons' names have",
+        expected="ids that say nothing of a person: folders, logs and pages are called by them",
+        remedy="write other ids into the table, unless these are codes",
+    )
+
+
 def without_image() -> Finding:
     """Remark on a folder beside those of the patients."""
     return warn(

@@ -29,12 +29,14 @@ from workflow.liverseg.layouts import (
     is_litter,
     listed_again,
     names_hidden,
+    names_kept,
     normal_id,
     not_taken,
     read_folder,
     without_image,
 )
 from workflow.liverseg.persons import join_known, name_groups
+from workflow.liverseg.pseudonyms import may_name
 
 Kind = Literal["nifti", "nrrd", "dicom", "phantom"]
 SPLITS_OF_LABELLED = ("train", "validation", "test")
@@ -110,7 +112,10 @@ def read_cohort(setting: str, directory: Path, phantoms: Mapping[str, Any]) -> C
     place = directory / Path(setting).expanduser()
     if _is_folder(place, setting):
         return _from_folder(place, directory)
-    return _from_entries(_read_sheet(place), "sheet", (), ())
+    entries = _read_sheet(place)
+    telling = sum(may_name(entry.patient) for entry in entries)
+    remarks = (Refusal("-", names_kept(telling)),) if telling else ()
+    return _from_entries(entries, "sheet", (), remarks)
 
 
 def _is_folder(place: Path, setting: str) -> bool:
