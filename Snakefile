@@ -54,4 +54,8 @@ onsuccess:
 
 onerror:
     logger.error(NOTES.closing_words(Path.cwd()))
-    driver_fails(Path.cwd(), NOTES.lost_bundles())
+    driver_fails(
+        Path.cwd(),
+        NOTES.lost_bundles(),
+        keep=workflow.execution_settings.keep_incomplete,
+    )

@@ -163,6 +163,29 @@ def test_specks_of_a_tumour_become_the_liver_around_them():
     assert piece_features(mask > 1, 0.001, touching=OF_TUMOURS)["number"] == 1
 
 
+def test_a_speck_of_two_classes_leaves_the_surface_too():
+    mask, chances = liver_of_specks()
+    mask[20, 20, 4] = 3
+    chances[20, 20, 4] = 40, 110, 105  # neither is above half alone, together they are a tumour
+    mask[20, 20, 30] = 0
+    clean_liver(mask, chances, smallest_ml=0.01)
+    assert mask[20, 20, 4] == 1
+    assert chances[20, 20, 4, 1:].sum(dtype=int) < 128
+    assert chances[20, 20, 4].sum(dtype=int) == 255
+
+
+def test_what_goes_leaves_the_surface_whatever_its_classes():
+    mask = np.zeros((12, 12, 12), np.uint8, order="F")
+    mask[1:9, 1:9, 1:9] = 1
+    mask[11, 11, 11] = 2
+    chances = np.zeros((*mask.shape, 3), np.uint8, order="F")
+    chances[mask == 1, 0] = 200
+    chances[11, 11, 11] = 90, 100, 60
+    clean_liver(mask, chances, largest_component=True)
+    assert mask[11, 11, 11] == 0
+    assert chances[11, 11, 11].sum(dtype=int) < 128
+
+
 def test_a_speck_within_a_tumour_becomes_tumour():
     mask, chances = liver_of_specks()
     mask[4:6, 2:6, 14:18] = 2

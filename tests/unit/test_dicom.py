@@ -414,9 +414,17 @@ def test_a_projection_is_no_volume_however_many_slices_it_has(tmp_path: Path):
 
 def test_the_scan_itself_is_taken_before_a_derived_series_with_more_slices(tmp_path: Path):
     many = np.concatenate([HU, HU], axis=2)
-    files = write_series(tmp_path / "d", many, change=of_type("DERIVED", "SECONDARY", "AVERAGE"))
+    thin = of_type("DERIVED", "SECONDARY", "AVERAGE")
+    files = write_series(tmp_path / "d", many, step=(0, 0, 1.25), change=thin)
     files += write_series(tmp_path / "o", HU, change=of_type("ORIGINAL", "PRIMARY", "AXIAL"))
     assert np.array_equal(import_ct(files).image.data, HU)
+
+
+def test_a_derived_series_is_taken_where_the_scans_own_shows_less(tmp_path: Path):
+    derived = of_type("DERIVED", "PRIMARY", "AXIAL")
+    files = write_series(tmp_path / "d", HU, change=derived)
+    bolus = write_series(tmp_path / "o", HU[:, :, :2], change=of_type("ORIGINAL", "PRIMARY"))
+    assert np.array_equal(import_ct([*files, *bolus]).image.data, HU)
 
 
 def with_scale(scale: str) -> Change:

@@ -233,10 +233,22 @@ def test_a_run_that_died_after_unpacking_is_gone_on_from(
     dataset = {"name": "Liver", "url": server.url(), "md5": MD5, "unpacked_bytes": 10**9}
     record = tmp_path / "Liver.json"
     with monkeypatch.context() as here:
-        if killed == "write_json":  # unpacked, and nothing says so
-            here.setattr(fetching, "write_json", die)
+        if killed == "write_json":  # unpacked, and nothing proves it
+            write = fetching.write_json
+            here.setattr(
+                fetching,
+                "write_json",
+                lambda path, content: (die if "unpacked" in path.name else write)(path, content),
+            )
         else:
-            here.setattr(Path, "unlink", die)
+            unlink = Path.unlink
+            here.setattr(
+                Path,
+                "unlink",
+                lambda path, missing_ok=False: (die if path.suffix == ".tar" else unlink)(
+                    path, missing_ok=missing_ok
+                ),
+            )
         with pytest.raises(KeyboardInterrupt):
             fetch_and_unpack(dataset, record, pause_s=0.0)
     assert (tmp_path / "Liver").is_dir() and not record.exists()
@@ -249,11 +261,12 @@ def test_a_run_that_died_after_unpacking_is_gone_on_from(
 
 
 def test_a_folder_of_that_name_is_left_alone(server: Server, tmp_path: Path):
-    (tmp_path / "Liver").mkdir()
     dataset = {"name": "Liver", "url": server.url(), "md5": MD5, "unpacked_bytes": 10**9}
+    fetch_and_unpack({**dataset, "keep_archive": True}, tmp_path / "Liver.json", pause_s=0.0)
+    (tmp_path / "Mine").mkdir()
     with pytest.raises(LiversegError, match="move it away"):
-        fetch_and_unpack(dataset, tmp_path / "Liver.json", pause_s=0.0)
-    assert (tmp_path / "Liver").is_dir()
+        fetch_and_unpack({**dataset, "name": "Mine"}, tmp_path / "Mine.json", pause_s=0.0)
+    assert (tmp_path / "Mine").is_dir() and not (tmp_path / "Mine.json").exists()
 
 
 def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from workflow.liverseg import upkeep
 from workflow.liverseg.ended_trainings import RESUME, note_end
 from workflow.liverseg.errors import LiversegError
-from workflow.liverseg.files import UNFINISHED, read_json
+from workflow.liverseg.files import UNFINISHED, read_json, write_json
 from workflow.liverseg.snakemake_records import INCOMPLETE, METADATA
 from workflow.liverseg.upkeep import (
     LOCKS,
@@ -213,7 +213,8 @@ def test_what_no_driver_recorded_stops_a_run_and_is_removed_by_resume(
     driver_starts(tmp_path)
 
 
-def test_what_a_power_cut_made_of_a_record_is_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("marked", [False, True])
+def test_what_a_power_cut_made_of_a_record_is_made_again(tmp_path: Path, marked: bool) -> None:
     crashed(tmp_path)
     for name, record in (("p1", ""), ("p2", '{"rule": "prepare_volume"}')):
         output = mark_incomplete(tmp_path, f"results/volumes/{name}.npz")
@@ -221,25 +222,34 @@ def test_what_a_power_cut_made_of_a_record_is_made_again(tmp_path: Path) -> None
         mark.write_text(record)
         (tmp_path / METADATA).mkdir(parents=True, exist_ok=True)
         mark.rename(tmp_path / METADATA / mark.name)
+    if marked:  # Snakemake takes the mark away after it has written the record
+        mark_incomplete(tmp_path, "results/volumes/p1.npz")
         assert output.exists()
     assert upkeep.resume(["true"], tmp_path) == 0
     assert [path.name for path in (tmp_path / "results/volumes").iterdir()] == ["p2.npz"]
     assert len(list((tmp_path / METADATA).iterdir())) == 1
 
 
-@pytest.mark.parametrize(("option", "kept"), [([], False), (["--keep-incomplete"], True)])
-def test_what_a_cancelled_job_left_goes_with_its_driver(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str], kept: bool
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["snakemake", "--cores", "2", *option])
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_a_cancelled_job_left_goes_with_its_driver(tmp_path: Path, kept: bool) -> None:
     driver_starts(tmp_path)
     left = mark_incomplete(tmp_path, "results/models/a/model.safetensors")
     state = tmp_path / RESUME / "a-1"
     state.mkdir(parents=True)
     note_end(state)
-    driver_fails(tmp_path, [])
+    driver_fails(tmp_path, [], keep=kept)
     assert left.exists() is kept
     assert state.exists()  # from it, the model is made again at once
+
+
+def test_a_driver_that_fails_leaves_the_work_of_another(tmp_path: Path) -> None:
+    driver_starts(tmp_path)
+    beside = {"host": "another", "pid": 7, "started": "1"}
+    write_json(own_record(tmp_path).with_name("another-7.json"), beside)
+    left = mark_incomplete(tmp_path, "results/models/a/model.safetensors")
+    driver_fails(tmp_path, [])
+    assert left.exists()
+    driver_starts(tmp_path)  # beside it, Snakemake's lock decides
 
 
 def test_a_plan_alone_removes_nothing(tmp_path: Path) -> None:

@@ -98,9 +98,7 @@ def _clean_region(
         dropped[1:] |= np.arange(1, len(sizes)) != sizes[1:].argmax() + 1
     for slab, gone in pieces.where(dropped):
         mask[:, :, slab][gone] = 0
-        for index in classes:
-            channel = probability[:, :, slab, index - 1]
-            channel[gone] = np.minimum(channel[gone], 127)
+        _lower(probability[:, :, slab], gone, classes)
     filled, filled_voxels = 0, 0
     if settings["fill_holes"]:
         filled, filled_voxels = _fill_holes(mask, probability, inside, classes[0])
@@ -128,14 +126,26 @@ def _merge_specks(
     small[0] = False
     for slab, gone in pieces.where(small):
         mask[:, :, slab][gone] = around
+        moved = _lower(probability[:, :, slab], gone, classes)
+        # The sum, which is the organ's probability, stays as it was.
         taken = probability[:, :, slab, around - 1]
-        for index in classes:
-            channel = probability[:, :, slab, index - 1]
-            # The sum, which is the organ's probability, stays as it was.
-            moved = np.maximum(channel[gone], 127) - 127
-            channel[gone] -= moved
-            taken[gone] += np.minimum(moved, 255 - taken[gone])
+        taken[gone] = np.minimum(taken[gone] + moved, 255)
     return int(small.sum()), float(pieces.sizes[small].sum() * voxel_ml)
+
+
+def _lower(probability: np.ndarray, gone: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+    """Lower the summed probability of the classes below half where `gone`, in place.
+
+    Returns what was taken from each of these voxels, of 255. The surface is drawn at half of the
+    sum, so that of each class alone says nothing.
+    """
+    channels = [probability[..., index - 1] for index in classes]
+    before = np.sum([channel[gone] for channel in channels], axis=0, dtype=np.int32)
+    kept = np.minimum(before, 127)
+    for channel in channels:
+        channel[gone] = channel[gone].astype(np.int32) * kept // np.maximum(before, 1)
+    after = np.sum([channel[gone] for channel in channels], axis=0, dtype=np.int32)
+    return np.asarray(before - after)
 
 
 def _within(mask: np.ndarray, classes: Sequence[int]) -> Inside:

@@ -69,11 +69,13 @@ def choose(volumes: list[list[Slice]], wanted: frozenset[str]) -> list[Slice]:
     """Choose one of several volumes.
 
     The series that a label refers to (`wanted`, UIDs) comes first; then HU before other scales,
-    axial before others, the scan's own images before derived ones, a soft kernel before a sharp one
-    that covers no more, then the most slices, the thinnest, the lowest number of series and
+    axial before others, the scan's own images before derived ones, and a soft kernel before a sharp
+    one, that cover no more, then the most slices, the thinnest, the lowest number of series and
     acquisition.
     """
     soft_mm = [_length_mm(one) for one in volumes if _is_axial(one) and not is_sharp(one[0].kernel)]
+
+    own_mm = [_length_mm(one) for one in volumes if _is_axial(one) and not one[0].derived]
 
     def rank(volume: list[Slice]) -> tuple[Any, ...]:
         """Sort key of one volume; the least is taken."""
@@ -85,7 +87,7 @@ def choose(volumes: list[list[Slice]], wanted: frozenset[str]) -> list[Slice]:
             first.series not in wanted,
             first.scale not in HU_SCALES,
             not _is_axial(volume),
-            first.derived,
+            first.derived and any(own >= 0.9 * length_mm for own in own_mm),
             outdone and is_sharp(first.kernel),
             -len(volume),
             round(step, 3),

@@ -33,11 +33,14 @@ def fetch_and_unpack(dataset: Mapping[str, Any], record: Path, *, pause_s: float
     folder = datasets / dataset["name"]
     archive = datasets / ".fetch" / _archive_name(dataset["url"])
     proof = archive.with_name(f"{archive.name}.unpacked.json")
-    if not (folder.exists() and proof.exists() and read_json(proof)["md5"] == dataset["md5"]):
-        _clear(folder, archive, dataset)
+    wanted = {key: dataset[key] for key in ("name", "md5")}
+    if not (folder.exists() and proof.exists() and wanted.items() <= read_json(proof).items()):
+        begun = archive.with_name(f"{archive.name}.unpacking.json")
+        _clear(folder, begun, wanted)
         fetch(
             dataset["url"], archive, md5=dataset["md5"], size=dataset.get("bytes"), pause_s=pause_s
         )
+        write_json(begun, wanted)
         found = unpack(archive, folder, most_bytes=int(dataset["unpacked_bytes"]))
         write_json(
             proof,
@@ -51,21 +54,24 @@ def fetch_and_unpack(dataset: Mapping[str, Any], record: Path, *, pause_s: float
                 "litter_skipped": found.skipped,
             },
         )
+        begun.unlink()
     if not dataset.get("keep_archive"):
         archive.unlink(missing_ok=True)
     write_json(record, read_json(proof))
 
 
-def _clear(folder: Path, archive: Path, dataset: Mapping[str, Any]) -> None:
-    """Remove what was unpacked by a run that died before it said so; its archive is there still."""
+def _clear(folder: Path, begun: Path, wanted: Mapping[str, Any]) -> None:
+    """Remove what a run unpacked that died before it proved it; a folder of the user's is refused.
+
+    begun: says, from before the unpacking to the proof, of which dataset the folder is.
+    """
     if not folder.exists():
         return
-    if not (archive.exists() and _md5(archive) == dataset["md5"]):
+    if not (begun.exists() and read_json(begun) == wanted):
         raise fault(
             file=folder,
             found="a folder of that name, without a record of having been fetched whole",
-            remedy="move it away, or use it as it is: patients: results/datasets/"
-            + str(dataset["name"]),
+            remedy=f"move it away, or use it as it is: patients: results/datasets/{wanted['name']}",
         )
     shutil.rmtree(folder)
 

@@ -43,6 +43,7 @@ def driver_starts(directory: Path) -> str | None:
     other = next(_drivers_by_record(directory), None)
     if "--nolock" not in sys.argv:
         _check_no_job_works(directory)
+    if "--nolock" not in sys.argv and other is None:
         _check_all_recorded(directory)
     record_call(directory, sys.argv[1:])
     host, pid = socket.gethostname(), os.getpid()
@@ -59,15 +60,16 @@ def driver_ends(directory: Path) -> None:
     own_record(directory).unlink(missing_ok=True)
 
 
-def driver_fails(directory: Path, lost_bundles: Sequence[str]) -> None:
+def driver_fails(directory: Path, lost_bundles: Sequence[str], *, keep: bool = False) -> None:
     """Take back that this process is a driver, after a failure or the user's Ctrl-C.
 
     The bundles of jobs that it lost are written down for `resume`. What the jobs that Ctrl-C ended
-    leave is removed, as Snakemake does after a failure: the same command then goes on.
+    leave is removed, as Snakemake does after a failure: the same command then goes on. Not where
+    the user asked to `keep` it, nor beside another driver, whose jobs are at work.
     """
     record_lost_bundles(directory, list(lost_bundles))
     own_record(directory).unlink(missing_ok=True)
-    if {"--nolock", "--keep-incomplete", "--ki"} & set(sys.argv):
+    if keep or "--nolock" in sys.argv or any(_drivers_by_record(directory)):
         return
     # Else somebody still writes, or may: a new start says so, and what is to be done.
     with contextlib.suppress(LiversegError):
@@ -147,7 +149,7 @@ def _tidy(directory: Path) -> None:
     removed = remove_unfinished(directory)
     if removed:
         print(f"removed {len(removed)} half-written file(s) of the interrupted run")
-    if unrecorded := remove_unrecorded(directory):
+    if unrecorded := [*remove_unrecorded(directory), *remove_cut_off(directory)]:
         print(f"removed {len(unrecorded)} output(s) that the interrupted run had not yet recorded")
     locks = directory / LOCKS
     if locks.is_dir() and any(locks.iterdir()):
@@ -224,20 +226,28 @@ def _check_all_recorded(directory: Path) -> None:
 
 
 def remove_unrecorded(directory: Path) -> list[Path]:
-    """Remove what no driver recorded, so that it is made again, and Snakemake's marks of it.
-
-    So it goes with an output whose record a power cut has emptied.
-    """
+    """Remove what no driver recorded, so that it is made again, and Snakemake's marks of it."""
     left = unrecorded_outputs(directory)
-    for output, record in list(records(directory / METADATA)):
-        if read_record(record) is None:
-            record.unlink()
-            path = directory / output
-            left += [path] if path.exists() and not is_users_own(output) else []
     for path in left:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _remove(path)
     shutil.rmtree(directory / INCOMPLETE, ignore_errors=True)
     return left
+
+
+def remove_cut_off(directory: Path) -> list[Path]:
+    """Remove the outputs whose record a power cut has emptied, and then the record."""
+    cut = [one for one in records(directory / METADATA) if read_record(one[1]) is None]
+    left = [directory / output for output, _ in cut if not is_users_own(output)]
+    left = [path for path in left if path.exists()]
+    for path in left:
+        _remove(path)
+    for _, record in cut:
+        record.unlink(missing_ok=True)
+    return left
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def clean(directory: Path) -> None:
