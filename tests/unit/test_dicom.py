@@ -254,6 +254,16 @@ def test_uneven_distances_are_refused(tmp_path: Path):
     assert refusal(write_series(tmp_path, HU, change=change))[0] == "dicom_uneven"
 
 
+def test_small_differences_of_distances_that_add_up_are_refused(tmp_path: Path):
+    def change(dataset: Dataset, k: int) -> Dataset:
+        dataset.ImagePositionPatient[2] = round(2.5 * k + 0.2 * max(0, k - 12), 2)
+        return dataset
+
+    many = np.concatenate([HU] * 4, axis=2)
+    code, found = refusal(write_series(tmp_path, many, change=change))
+    assert (code, found) == ("dicom_uneven", "distances of slices from 2.50 to 2.70 mm")
+
+
 def test_gantry_tilt_is_refused_with_its_angle(tmp_path: Path):
     column = (0.0, np.cos(np.radians(15)), np.sin(np.radians(15)))
     files = write_series(tmp_path, HU, directions=(1, 0, 0, *column), step=(0, 0, 2.5))
