@@ -297,6 +297,16 @@ def two_series(folder: Path) -> list[Path]:
     return [*write_series(folder / "a", HU), *write_series(folder / "b", HU[:, :, :4])]
 
 
+def projection(dataset: Dataset, k: int) -> Dataset:
+    dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "MIP"]
+    return dataset
+
+
+def projection_beside(folder: Path) -> list[Path]:
+    mip = write_series(folder / "a", HU, change=projection)
+    return [*mip, *write_series(folder / "b", HU)]
+
+
 def cut_pixels(folder: Path) -> list[Path]:
     files = write_series(folder, HU)
     files[2].write_bytes(files[2].read_bytes()[:-60])
@@ -567,6 +577,8 @@ FAULTS = [
     Case(32, "reject", "dicom_persons", series(two_persons)),
     Case(32, "reject", "dicom_not_hu", series(atomic_numbers)),
     Case(32, "warn", "dicom_several", imported(two_series)),
+    Case(32, "warn", "dicom_projection", imported(projection_beside)),
+    Case(32, "reject", "dicom_no_ct", series(projection)),
     Case(33, "reject", "file_unreadable", without_permission),
     Case(33, "reject", "file_unreadable", inspected(folder_named_like_a_file)),
     Case(33, "reject", "file_unreadable", closed_folder),

@@ -419,7 +419,22 @@ def test_a_projection_is_no_volume_however_many_slices_it_has(tmp_path: Path):
     imported = import_ct([*mip, *files])
     assert np.array_equal(imported.image.data, HU)
     assert imported.record["ignored"] == {"projection, such as a MIP": 2 * HU.shape[2]}
-    assert refusal(mip)[0] == "dicom_no_ct"
+    (told,) = [one for one in imported.findings if one.code == "dicom_projection"]
+    assert told.found.startswith("12 images") and "series 3 was taken (6 slices)" in told.remedy
+    code, found = refusal(mip)
+    assert code == "dicom_no_ct" and "12 images of a projection" in found
+
+
+@pytest.mark.parametrize("mark", ["CT_SOM5 MIP", "CSA MIP", "PROJECTION IMAGE", "MIN_IP", "MINIP"])
+def test_vendors_marks_of_projections_are_known(tmp_path: Path, mark: str):
+    files = write_series(tmp_path, HU, change=of_type("DERIVED", "SECONDARY", "AXIAL", mark))
+    assert "projection" in refusal(files)[1]
+
+
+@pytest.mark.parametrize("mark", ["CT_SOM5 SPI", "VOLUME", "CT_SOM7 SPI DUAL", "MPR"])
+def test_marks_of_volumes_are_none_of_projections(tmp_path: Path, mark: str):
+    files = write_series(tmp_path, HU, change=of_type("DERIVED", "SECONDARY", "AXIAL", mark))
+    assert import_ct(files).record["ignored"] == {}
 
 
 def test_the_scan_itself_is_taken_before_a_derived_series_with_more_slices(tmp_path: Path):

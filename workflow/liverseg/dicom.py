@@ -15,6 +15,7 @@ from workflow.liverseg.dicom_choice import check_persons, check_scale, choose, v
 from workflow.liverseg.dicom_series import (
     DAMAGED,
     NO_PLACE,
+    PROJECTION,
     Headers,
     Series,
     Slice,
@@ -25,6 +26,7 @@ from workflow.liverseg.dicom_series import (
     read_headers,
     readable,
     referenced_series,
+    rejection,
 )
 from workflow.liverseg.findings import Finding, Rejection, reject, repair, warn
 from workflow.liverseg.images import Image
@@ -55,6 +57,9 @@ def import_ct(files: Iterable[Path], label_files: Iterable[Path] = ()) -> Import
         wanted |= referenced_series(header) if header is not None else set()
     check_persons(headers.slices)
     volumes = volumes_in(headers.slices)
+    projections = headers.ignored.get(PROJECTION, 0)
+    if projections and not volumes:
+        raise _only_projections(projections)
     chosen = choose(volumes, frozenset(wanted))
     check_scale(chosen)
     series = check_series(chosen)
@@ -68,6 +73,8 @@ def import_ct(files: Iterable[Path], label_files: Iterable[Path] = ()) -> Import
         findings.append(_damaged(headers.ignored[DAMAGED]))
     if NO_PLACE in headers.ignored:
         findings.append(_without_place(headers.ignored[NO_PLACE]))
+    if projections:
+        findings.append(_projections(projections, chosen))
     if len(volumes) > 1:
         findings.append(_several(chosen, len(volumes)))
     record = _record(headers, volumes, series, frozenset(wanted))
@@ -167,6 +174,26 @@ def _without_place(count: int) -> Finding:
     )
 
 
+def _only_projections(count: int) -> Rejection:
+    return rejection(
+        "dicom_no_ct",
+        f"no slice of a CT, but {count} images of a projection, such as a MIP",
+        "a series of CT slices with position and orientation",
+        "export the axial CT series that the projection was made of",
+    )
+
+
+def _projections(count: int, chosen: Sequence[Slice]) -> Finding:
+    return warn(
+        "dicom_projection",
+        "ct",
+        found=f"{count} images of a projection, such as a MIP",
+        expected="the slices of a CT",
+        remedy=f"nothing: they were left out; series {chosen[0].number} was taken "
+        f"({len(chosen)} slices)",
+    )
+
+
 def _several(chosen: Sequence[Slice], count: int) -> Finding:
     return warn(
         "dicom_several",
@@ -206,7 +233,7 @@ def _record(
             if first.series in wanted
             else "the only one"
             if not others
-            else "axial, a soft kernel, the most slices, then the thinnest",
+            else "axial, of the scan itself, a soft kernel, the most slices, then the thinnest",
         },
         "other_series": [{"number": v[0].number, "slices": len(v)} for v in others],
         "ignored": headers.ignored,

@@ -55,7 +55,12 @@ STEP_TOLERANCE = 0.1
 # Part of a voxel that a slice may lie off its place on the line from the first to the last: what is
 # measured on masks is no finer. Positions written with one decimal stay below 0.1 mm.
 SHIFT_TOLERANCE, SHIFT_TOLERANCE_MM = 0.25, 0.1
-PROJECTIONS = {"MIP", "MINIP", "MAXIP", "PROJECTION", "PROJECTION IMAGE", "VOLUME RENDERING"}
+# Words of ImageType, or parts of them as in "CT_SOM5 MIP": those of the standard and of vendors.
+PROJECTIONS = {
+    "MIP", "MINIP", "MAXIP", "MAX_IP", "MIN_IP", "MAXIMUM", "MINIMUM", "STD_DEVIATION",
+    "PROJECTION", "VRT", "VOLUME RENDERING", "VOLUME_RENDER", "SURFACE_RENDER", "CURVED_MPR",
+}  # fmt: skip
+PROJECTION = "projection, such as a MIP"
 
 
 @dataclass(frozen=True)
@@ -215,10 +220,11 @@ def read_headers(files: Iterable[Path]) -> Headers:
 
 def other_view(header: pydicom.Dataset) -> str:
     """Say what a CT image is that no volume holds: a scout, a projection; empty for a slice."""
-    words = set(_image_type(header))
+    words = _image_type(header)
     if "LOCALIZER" in words:
         return "localiser"
-    return "projection, such as a MIP" if PROJECTIONS & words else ""
+    parts = {part for word in words for part in (word, *re.split(r"[ _]+", word))}
+    return PROJECTION if PROJECTIONS & parts else ""
 
 
 def _image_type(header: pydicom.Dataset) -> list[str]:
