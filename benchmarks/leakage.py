@@ -5,8 +5,8 @@
 Each case (Hypothesis) is a cohort of some persons, each with several scans. What joins the scans of
 a person is a group of the table, a case of LiTS and one of 3D-IRCADb that are known to be one, or
 the voxels: a scan may stand there again, renamed, flipped, with its axes in another order and
-another affine, under a group of its own. Some scans are rejected, as their spacing is lost: they
-join all the same. Digests, groups, admission and split are those of the
+another affine, under a group of its own; or the headers of DICOM files. Some scans are rejected, as
+their spacing is lost: they join all the same. Digests, groups, admission and split are those of the
 workflow. A case counts only where somebody could have been torn apart; another is drawn for the
 rest. That leaks are found where there are some is shown by splitting at random.
 """
@@ -53,7 +53,7 @@ class Scan(NamedTuple):
     labelled: bool
     other_label: bool  # another than the scan's copies have
     refused: bool
-    tie: str  # "group", "lits" or "ircadb" by the id, "voxels" where the scan is there already
+    tie: str  # "group", "lits", "ircadb" by the id, "voxels" of a scan that is there, "headers"
 
 
 scans = st.builds(
@@ -65,7 +65,7 @@ scans = st.builds(
     st.sampled_from([True, True, True, False]),
     st.sampled_from([False] * 9 + [True]),
     st.sampled_from([False] * 5 + [True]),
-    st.sampled_from(["group", "group", "lits", "ircadb", "voxels"]),
+    st.sampled_from(["group", "group", "lits", "ircadb", "voxels", "headers"]),
 )
 cohorts = st.lists(scans, min_size=8, max_size=20)
 Splitter = Callable[[Sequence[Member], int], dict[str, str]]
@@ -102,20 +102,22 @@ def digest(person: int, scan: int, order: int, flips: int) -> str:
     return measure(Volume(turned, header, "", ())).digest
 
 
-def record(name: str, voxel_digest: str, label: str | None, *, refused: bool) -> dict:
+def record(row: Scan, name: str, voxel_digest: str, label: str | None) -> dict:
     """Return what an inspection would say of a scan, sound but perhaps for its spacing."""
     lost = reject(
         "spacing_placeholder", "ct", found="1 mm", expected="its own", remedy="restore it"
     )
     content: dict[str, Any] = {
         "patient": name,
-        "verdict": "rejected" if refused else "admitted",
+        "verdict": "rejected" if row.refused else "admitted",
         "labelled": label is not None,
         "ct": {"voxel_digest": voxel_digest},
         "geometry": {"shape": [4, 5, 6], "slice_axis": 2, "spacing_mm": [1, 1, 1],
                      "orientation": "RAS"},
-        "findings": [lost.to_json()] if refused else [],
+        "findings": [lost.to_json()] if row.refused else [],
     }  # fmt: skip
+    if row.tie == "headers":
+        content["imported"] = [{"person": {"number": str(row.person)}}]
     return content if label is None else {**content, "label": {"voxel_digest": label}}
 
 
@@ -123,14 +125,14 @@ def table(rows: Sequence[Scan]) -> list[tuple[str, str]]:
     """Return id and group of each line, such that each line of a person is joined with the others.
 
     Where both LiTS and 3D-IRCADb name a person, their ids join, and but for the first are given
-    groups of their own. A scan that stands there already is joined by its voxels. All others have
-    the person's group.
+    groups of their own. A scan that stands there already is joined by its voxels, one of a person
+    whose headers are there by its headers. All others have the person's group.
     """
     ties: dict[int, set[str]] = {}
     for row in rows:
         ties.setdefault(row.person, set()).add(row.tie)
     bridged: set[int] = set()
-    tied: set[tuple[int, int]] = set()
+    tied: set[tuple[int, int | str]] = set()
     lines: dict[str, str] = {}
     for number, row in enumerate(rows):
         name = known_id(row, lines)
@@ -139,9 +141,9 @@ def table(rows: Sequence[Scan]) -> list[tuple[str, str]]:
             if row.person in bridged:
                 group = f"own {number}" if number % 2 else ""
             bridged.add(row.person)
-        elif row.tie == "voxels" and (row.person, row.scan) in tied:
+        elif (row.person, {"voxels": row.scan}.get(row.tie, row.tie)) in tied:
             group = f"own {number}"
-        tied.add((row.person, row.scan))
+        tied |= {(row.person, row.scan), *[(row.person, "headers")] * (row.tie == "headers")}
         lines[name or f"p{number:02d}"] = group
     return list(lines.items())
 
@@ -162,7 +164,7 @@ def run_case(rows: Sequence[Scan], seed: int, splitter: Splitter) -> Case | None
     for number, (row, (name, _)) in enumerate(zip(rows, lines, strict=True)):
         label = f"{row.person}-{row.scan}-{number if row.other_label else ''}"
         voxels = digest(row.person, row.scan, row.order, row.flips)
-        records.append(record(name, voxels, label if row.labelled else None, refused=row.refused))
+        records.append(record(row, name, voxels, label if row.labelled else None))
         persons[name] = row.person
     people = {name: Person(group) for name, group in groups.items()}
     cohort = admit(records, people=people).cohort

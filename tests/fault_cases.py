@@ -27,6 +27,8 @@ from workflow.liverseg.imports import import_image
 from workflow.liverseg.inspection import inspect
 from workflow.liverseg.manifest import gone_patients, with_manifest
 from workflow.liverseg.patients import read_cohort
+from workflow.liverseg.persons import remarks_on, told_persons
+from workflow.liverseg.pseudonyms import SECRET
 from workflow.liverseg.settings import check, read_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -231,7 +233,7 @@ def imported(build: Callable[[Path], list[Path]]) -> Callable[[Path], Told]:
     """What the import says of DICOM files."""
 
     def told(folder: Path) -> Told:
-        import_image(build(folder), [], folder / "ct.nii.gz", folder / "ct.json")
+        import_image(build(folder), [], folder / "ct.nii.gz", folder / "ct.json", folder / SECRET)
         return read_json(folder / "ct.json")["findings"]
 
     return told
@@ -283,6 +285,28 @@ def two_persons(dataset: Dataset, k: int) -> Dataset:
 def atomic_numbers(dataset: Dataset, k: int) -> Dataset:
     dataset.RescaleType = "Z_EFF"
     return dataset
+
+
+def of_persons(*numbers: str, births: Sequence[str] = ("", "")) -> Callable[[Path], Told]:
+    """What is said of series with these PatientIDs, each a patient of its own."""
+
+    def told(folder: Path) -> Told:
+        records = []
+        for number, born in zip(numbers, births, strict=True):
+
+            def change(dataset: Dataset, k: int, tags=(number, born)) -> Dataset:
+                dataset.PatientID, dataset.PatientBirthDate = tags
+                return dataset
+
+            name, record = f"p{len(records)}", folder / "ct.json"
+            files = write_series(folder / name, HU, change=change)
+            import_image(files, [], folder / "ct.nii.gz", record, folder / SECRET)
+            records.append({"patient": name, "imported": [read_json(record)]})
+        groups = {record["patient"]: record["patient"] for record in records}
+        found = remarks_on(told_persons(records), records, groups)
+        return [refusal.finding.to_json() for refusal in found]
+
+    return told
 
 
 def doubled(folder: Path) -> list[Path]:
@@ -394,6 +418,9 @@ FAULTS = [
         "person_known",
         cohort("LiTS28,a.nii,,A", "3D-IRCADb-01-1,b.nii,,B", files=["a.nii", "b.nii"]),
     ),
+    Case(4, "warn", "person_told", of_persons("4711", "4711")),
+    Case(4, "warn", "person_told", of_persons("4711", "4711", births=("19600101", "19700101"))),
+    Case(4, "warn", "persons_unsaid", of_persons("ANONYMOUS", "0")),
     Case(5, "reject", "duplicate_scan", doubles(liver(), liver())),
     Case(5, "reject", "duplicate_labels_differ", doubles(liver(), TWO_PIECES)),
     Case(5, "reject", "duplicate_labels_differ", doubles(liver(), liver()[::-1])),

@@ -26,7 +26,7 @@ def test_a_mask_of_one_phase_refers_to_the_images_of_that_phase(tmp_path: Path):
             tmp_path / "dicom", hu_volume(), series=series, change=change, prefix=f"{acquisition}-"
         )
     ct, record, mask = (tmp_path / name for name in ("ct.nii.gz", "ct.json", "mask.nii.gz"))
-    import_dicom.main(sources, [], ct, record)
+    import_dicom.main(sources, [], ct, record, str(tmp_path / ".secret"))
     image = read_image(ct)
     write_image(mask, np.ones(image.data.shape, np.uint8), image.affine)
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text("utf-8"))

@@ -14,7 +14,7 @@ from workflow.scripts.import_dicom import main
 def test_writes_the_ct_and_its_record(tmp_path: Path):
     files = write_series(tmp_path / "dicom", hu_volume())
     ct, record = tmp_path / "out/ct.nii.gz", tmp_path / "out/ct.json"
-    main(files, [], ct, record)
+    main(files, [], ct, record, str(tmp_path / ".secret"))
     assert np.array_equal(read_image(ct).data, hu_volume())
     assert read_json(record)["series"]["slices"] == 6
 

@@ -17,7 +17,7 @@ def test_writes_the_label(tmp_path: Path):
     files = write_series(tmp_path / "dicom", hu_volume(), series=series)
     seg = write_seg(tmp_path / "s.dcm", {"Liver": mask}, series=series, origin=(-11, 22, -33))
     ct, ct_record = tmp_path / "ct.nii.gz", tmp_path / "ct.json"
-    import_ct(files, [seg], ct, ct_record)
+    import_ct(files, [seg], ct, ct_record, str(tmp_path / ".secret"))
     label = tmp_path / "label.nii.gz"
     settings = {"dicom": {"structures": [{"name": "liver", "value": 1}]}}
     main([seg], ct, ct_record, label, tmp_path / "label.json", settings)

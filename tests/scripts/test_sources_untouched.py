@@ -12,6 +12,7 @@ def test_the_import_of_a_series_leaves_its_folder_as_it_was(tmp_path: Path) -> N
     files = write_series(series, hu_volume())
     before = listing(series)
     with read_only(series):
-        main(files, [], tmp_path / "out/ct.nii.gz", tmp_path / "out/ct.json")
+        secret = str(tmp_path / ".secret")
+        main(files, [], tmp_path / "out/ct.nii.gz", tmp_path / "out/ct.json", secret)
     assert len(before) > 6
     assert listing(series) == before

@@ -14,6 +14,7 @@ from workflow.liverseg.images import read_image, write_image
 from workflow.liverseg.import_records import with_imports
 from workflow.liverseg.imports import import_image, import_label
 from workflow.liverseg.placing import fill_polygons
+from workflow.liverseg.pseudonyms import SECRET
 
 HU = hu_volume()
 ORIGIN = (-11.0, 22.0, -33.0)
@@ -42,7 +43,7 @@ class Case:
         self.folder, self.series = folder, generate_uid()
         self.files = write_series(folder / "dicom", HU, series=self.series)
         self.ct, self.ct_record = folder / "ct.nii.gz", folder / "ct.json"
-        import_image(self.files, [], self.ct, self.ct_record)
+        import_image(self.files, [], self.ct, self.ct_record, folder / SECRET)
 
     def label(self, source: Path) -> tuple[np.ndarray, list[str]]:
         out, record = self.folder / "label.nii.gz", self.folder / "label.json"
@@ -180,7 +181,7 @@ def itk_of(path: Path, data: np.ndarray, affine: np.ndarray) -> Path:
 def test_a_ct_of_itk_keeps_voxels_and_places(tmp_path: Path, suffix: str):
     affine = np.array([[0, 0.7, 0, 5], [-0.8, 0, 0, 6], [0, 0, 2.5, 7], [0, 0, 0, 1]])
     source = itk_of(tmp_path / f"ct{suffix}", HU, affine)
-    import_image([source], [], tmp_path / "ct.nii.gz", tmp_path / "ct.json")
+    import_image([source], [], tmp_path / "ct.nii.gz", tmp_path / "ct.json", tmp_path / SECRET)
     image = read_image(tmp_path / "ct.nii.gz")
     assert np.array_equal(image.data, HU) and np.allclose(image.affine, affine)
 
@@ -195,7 +196,7 @@ def test_a_damaged_file_of_itk_is_refused(tmp_path: Path, suffix: str, damage: s
     else:
         content[-40] ^= 4
     source.write_bytes(content)
-    import_image([source], [], tmp_path / "ct.nii.gz", tmp_path / "ct.json")
+    import_image([source], [], tmp_path / "ct.nii.gz", tmp_path / "ct.json", tmp_path / SECRET)
     codes = [one["code"] for one in read_json(tmp_path / "ct.json")["findings"]]
     assert codes == ["ct_unreadable"]
 
@@ -236,7 +237,7 @@ def test_an_interpolated_label_is_refused(case: Case):
 def test_a_refused_ct_is_an_empty_file_and_its_label_says_so(tmp_path: Path):
     files = write_series(tmp_path / "d", HU, change=lambda d, k: None if k == 2 else d)
     ct, record = tmp_path / "ct.nii.gz", tmp_path / "ct.json"
-    import_image(files, [], ct, record)
+    import_image(files, [], ct, record, tmp_path / SECRET)
     assert ct.stat().st_size == 0 and read_json(record)["verdict"] == "rejected"
     seg = write_seg(tmp_path / "s.dcm", {"liver": liver()}, series="1.2", origin=ORIGIN)
     label_record = tmp_path / "label.json"
@@ -298,7 +299,7 @@ def read_bytes_of(path: Path) -> bytes:
 def test_the_real_seg_and_nrrd_agree_voxel_by_voxel(real_data: Path, tmp_path: Path):
     folder = real_data / "dicom/dcmqi_3slices"
     ct, record = tmp_path / "ct.nii.gz", tmp_path / "ct.json"
-    import_image([folder / f"0{n}.dcm" for n in (1, 2, 3)], [], ct, record)
+    import_image([folder / f"0{n}.dcm" for n in (1, 2, 3)], [], ct, record, tmp_path / SECRET)
     found = []
     for name in ("liver.dcm", "liver_seg.nrrd"):
         out = tmp_path / f"{name}.nii.gz"

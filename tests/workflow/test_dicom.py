@@ -54,6 +54,11 @@ def test_dicom_patients_are_imported_and_a_broken_series_is_rejected(tmp_path: P
     rejected = rows_of(tmp_path / "results/cohort/rejected.tsv")
     assert set(admitted) == {"whole"} and admitted["whole"]["labelled"] == "yes"
     assert rejected["gap"]["code"] == "dicom_gap" and "instances 4, 7" in rejected["gap"]["found"]
+    remarks = rows_of(tmp_path / "results/cohort/remarks.tsv")
+    assert {name: row["code"] for name, row in remarks.items()} == {
+        "gap": "person_told",
+        "whole": "person_told",
+    }
     record = read_json(tmp_path / "results/cohort/inspection/whole.json")
     assert record["imported"][0]["series"]["slices"] == 20
     for path in (tmp_path / "results").rglob("*"):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from workflow.liverseg.errors import LiversegError
 from workflow.liverseg.findings import Finding, Refusal, finding_from_json, reject, worst
+from workflow.liverseg.persons import Told, remarks_on, told_persons
 from workflow.liverseg.unions import joined
 
 COHORT_COLUMNS = [
@@ -74,7 +75,10 @@ def admit(
         rejections += [Refusal(patient, finding) for finding in bad]
         if not bad:
             admitted.append(record)
-    groups = join_doubles(records, people, [record["patient"] for record in admitted])
+    told = told_persons(records)
+    own = {record["patient"]: people[record["patient"]].group for record in records}
+    remarks += remarks_on(told, records, own)
+    groups = join_persons(records, own, [record["patient"] for record in admitted], told)
     rows = [
         _row(r, findings[r["patient"]], replace(people[r["patient"]], group=groups[r["patient"]]))
         for r in admitted
@@ -117,23 +121,28 @@ def _row(record: Mapping[str, Any], findings: Sequence[Finding], person: Person)
 WITHOUT_CONTENT = {"not_ct"}  # a single value in every voxel, or no image of a body
 
 
-def join_doubles(
-    records: Iterable[Mapping[str, Any]], people: Mapping[str, Person], admitted: Sequence[str]
+def join_persons(
+    records: Iterable[Mapping[str, Any]],
+    groups: Mapping[str, str],
+    admitted: Sequence[str],
+    told: Iterable[Told],
 ) -> dict[str, str]:
-    """Return the group of each admitted patient; groups that have a scan in common are one.
+    """Return the group of each admitted patient; groups with a scan or a person in common are one.
 
-    A rejected scan joins as well: who it is stays known, and its group may hold others. One without
-    content says nothing: blank exports of two persons are equal. Named by the groups of those who
-    are admitted, so that a rejected patient renames nobody's.
+    `groups` are those of all patients, `told` the persons by their headers. A rejected scan joins
+    as well: who it is stays known, and its group may hold others. One without content says nothing:
+    blank exports of two persons are equal. Named by the groups of those who are admitted, so that
+    a rejected patient renames nobody's.
     """
     sharing: dict[str, list[str]] = {}
     for record in records:
         if any(one["code"] in WITHOUT_CONTENT for one in record["findings"]):
             continue
         if digest := record.get("ct", {}).get("voxel_digest"):
-            sharing.setdefault(digest, []).append(people[record["patient"]].group)
-    own = {patient: people[patient].group for patient in admitted}
-    roots = joined([*sharing.values(), *([group] for group in own.values())])
+            sharing.setdefault(digest, []).append(groups[record["patient"]])
+    persons = [[groups[patient] for patient in one.patients] for one in told]
+    own = {patient: groups[patient] for patient in admitted}
+    roots = joined([*sharing.values(), *persons, *([group] for group in own.values())])
     name: dict[str, str] = {}
     for group in sorted(own.values()):
         name.setdefault(roots[group], group)

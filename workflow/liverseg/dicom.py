@@ -49,8 +49,12 @@ def import_ct(files: Iterable[Path], label_files: Iterable[Path] = ()) -> Import
     `label_files` are SEG or RTSTRUCT objects; the series that they refer to is preferred.
     Voxels are int16 HU, (column, row, slice). Raises Rejection where no series is whole.
     """
+    return import_headers(read_headers(files), label_files)
+
+
+def import_headers(headers: Headers, label_files: Iterable[Path] = ()) -> Imported:
+    """Read the CT of one patient out of files whose headers have been read; see `import_ct`."""
     label_files = list(label_files)
-    headers = read_headers(files)
     wanted: set[str] = set()
     for path in (*headers.labels, *label_files):
         header = read_header(path)
@@ -64,7 +68,18 @@ def import_ct(files: Iterable[Path], label_files: Iterable[Path] = ()) -> Import
     check_scale(chosen)
     series = check_series(chosen)
     hu, findings = read_hu(series.slices)
-    findings += privacy.judge_places(headers.private, "ct")
+    findings += _said_of(headers, label_files)
+    if projections:
+        findings.append(_projections(projections, chosen))
+    if len(volumes) > 1:
+        findings.append(_several(chosen, len(volumes)))
+    record = _record(headers, volumes, series, frozenset(wanted))
+    return Imported(Image(hu, series.affine), record, tuple(findings))
+
+
+def _said_of(headers: Headers, label_files: Sequence[Path]) -> list[Finding]:
+    """What is odd about the pile of files, whatever is chosen from it."""
+    findings = privacy.judge_places(headers.private, "ct")
     named = {path.resolve() for path in label_files}
     beside = sum(path.resolve() not in named for path in headers.labels)
     if beside:
@@ -73,12 +88,7 @@ def import_ct(files: Iterable[Path], label_files: Iterable[Path] = ()) -> Import
         findings.append(_damaged(headers.ignored[DAMAGED]))
     if NO_PLACE in headers.ignored:
         findings.append(_without_place(headers.ignored[NO_PLACE]))
-    if projections:
-        findings.append(_projections(projections, chosen))
-    if len(volumes) > 1:
-        findings.append(_several(chosen, len(volumes)))
-    record = _record(headers, volumes, series, frozenset(wanted))
-    return Imported(Image(hu, series.affine), record, tuple(findings))
+    return findings
 
 
 def read_hu(slices: Sequence[Slice]) -> tuple[NDArray[np.int16], list[Finding]]:

@@ -22,6 +22,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from workflow.liverseg.dicom_persons import Identity, identity_of
 from workflow.liverseg.findings import Rejection, reject
 
 CT_CLASSES = {
@@ -70,8 +71,8 @@ class Slice:
     `row` and `column` are the directions in which the column and the row index grow;
     `spacing_mm` the distance of columns, then of rows. `slope` is None where the file has none.
     `scale` is the type of what the rescale gives ("" and "HU" are HU), `person_id` and
-    `person_name` digests of whose slice it is, None where the file does not say. `derived`: it was
-    computed from other images.
+    `person_name` digests of whose slice it is, None where the file does not say; `identity` is
+    what tells the person in other folders, too. `derived`: it was computed from other images.
     """
 
     path: Path
@@ -92,6 +93,7 @@ class Slice:
     kernel: str
     person_id: str | None
     person_name: str | None
+    identity: Identity
     derived: bool = False
 
     @property
@@ -312,6 +314,7 @@ def _slice(
         kernel=_kernel(sources),
         person_id=digest_of_uid(str(header.get("PatientID") or "").strip()),
         person_name=digest_of_uid(str(header.get("PatientName") or "").strip()),
+        identity=identity_of(header),
         derived="DERIVED" in _image_type(header)[:1],
     )
 

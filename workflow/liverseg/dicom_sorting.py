@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pydicom
 
+from workflow.liverseg.dicom_persons import birth_of, number_of
 from workflow.liverseg.dicom_series import (
     CT_CLASSES,
     RTSTRUCT_CLASS,
@@ -64,11 +65,7 @@ def _study_of(header: pydicom.Dataset) -> str:
 
 def _person_of(header: pydicom.Dataset) -> str:
     """What tells the person: the id, else name and date of birth; else the study is a person's."""
-    if number := str(header.get("PatientID") or "").strip():
-        return number
-    name = str(header.get("PatientName") or "").strip("^ ").casefold()
-    born = str(header.get("PatientBirthDate") or "").strip()
-    return f"{name} {born}" if name and born else _study_of(header)
+    return number_of(header) or birth_of(header) or _study_of(header)
 
 
 def sort_studies(source: Path, target: Path) -> Path:

@@ -17,15 +17,20 @@ from workflow.liverseg.files import read_json, sha256, whole, write_json
 from workflow.liverseg.findings import Finding, Rejection, reject, worst
 from workflow.liverseg.images import Image, write_image
 from workflow.liverseg.nifti_stream import read_grid
+from workflow.liverseg.pseudonyms import secret_at
 
 ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 DETACHED = re.compile(rb"^(?:ElementDataFile|data ?file)\s*[=:]\s*(\S.*?)\s*$", re.M | re.I)
 
 
 def import_image(
-    sources: Sequence[Path], label_sources: Sequence[Path], ct: Path, record: Path
+    sources: Sequence[Path], label_sources: Sequence[Path], ct: Path, record: Path, secret: Path
 ) -> None:
-    """Write the CT of one patient (int16 HU, fresh header) and the record of its import."""
+    """Write the CT of one patient (int16 HU, fresh header) and the record of its import.
+
+    What DICOM files say of the person leaves keyed with what `secret` holds, also where the CT is
+    refused.
+    """
     findings: tuple[Finding, ...] = ()
     content: dict[str, Any] = {}
     try:
@@ -35,11 +40,17 @@ def import_image(
             image = read_ct(sources[0])
             content = {"format": "ITK"}
         else:
-            from workflow.liverseg.dicom import import_ct
+            from workflow.liverseg.dicom import import_headers
+            from workflow.liverseg.dicom_persons import identity_in
+            from workflow.liverseg.dicom_series import read_headers
 
+            headers = read_headers(sources)
+            person = identity_in(one.identity for one in headers.slices)
+            content = {"person": person.under(secret_at(secret))}
             dicom_labels = [] if _is_itk(label_sources) else label_sources
-            imported = import_ct(sources, [path for path in dicom_labels if not _nifti(path)])
-            image, content, findings = imported.image, imported.record, imported.findings
+            imported = import_headers(headers, [one for one in dicom_labels if not _nifti(one)])
+            image, findings = imported.image, imported.findings
+            content |= imported.record
         write_image(ct, image.data, image.affine)
     except Rejection as rejection:
         findings = (rejection.finding,)

@@ -23,6 +23,8 @@ rule import_dicom:
         mem_mb=4000,
         runtime=30,
     params:
+        secret=SECRET,
+        person_key=person_key,
         code=code_digest("import_dicom"),
     script:
         "../scripts/import_dicom.py"

@@ -1,9 +1,16 @@
 # In: the patients. Out: what the rules of the import ask about them.
+from workflow.liverseg.pseudonyms import SECRET, keyed, secret_at
 
 
 def image_sources(wildcards):
     """The files that the patient's CT has to be imported from; Snakemake sees each of them."""
     return [str(path) for path in PATIENTS[wildcards.patient].image_sources]
+
+
+def person_key(wildcards):
+    """What tells one secret from another: under two of them no person would be known again."""
+    is_dicom = PATIENTS[wildcards.patient].kind == "dicom"
+    return keyed(secret_at(Path(SECRET)), "persons") if is_dicom else ""
 
 
 def label_sources(wildcards):

@@ -5,9 +5,11 @@ from pathlib import Path
 from workflow.liverseg.imports import import_image
 
 
-def main(sources: list[Path], label_sources: list[Path], ct: Path, record: Path) -> None:
+def main(
+    sources: list[Path], label_sources: list[Path], ct: Path, record: Path, secret: str
+) -> None:
     """Write the CT as NIfTI with a fresh header, and what was chosen on the way."""
-    import_image(sources, label_sources, ct, record)
+    import_image(sources, label_sources, ct, record, Path(secret))
 
 
 if __name__ == "__main__":
