@@ -152,12 +152,8 @@ def _load(url: str, part: Path, size: int | None) -> int:
     try:
         answer = _opener().open(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code == 416:
-            total = error.headers.get("Content-Range", "").rpartition("/")[2]
-            if total == str(have):  # all is there, and the run died before it was checked
-                return have
-            _forget(part)  # longer than the server's file: it is another one
-            return -1
+        if error.code == 416 and have:  # whole, or of another file, which its MD5 tells
+            return have
         raise
     with answer:
         start, whole_size = _extent(answer, have)
