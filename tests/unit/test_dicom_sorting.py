@@ -57,7 +57,7 @@ def test_without_an_id_name_and_birth_tell_the_person(tmp_path: Path):
 
         def change(dataset: Dataset, k: int, tags=(name, born, study)) -> Dataset:
             dataset.PatientName, dataset.PatientBirthDate, dataset.StudyInstanceUID = tags
-            dataset.PatientID = "ANONYMOUS" if name == "" else ""
+            dataset.PatientID = "" if tags[0] else "ANONYMOUS"
             return dataset
 
         write_series(tmp_path / "export" / place, HU, change=change)
