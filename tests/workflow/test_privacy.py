@@ -30,6 +30,7 @@ TAGS = (
     "PatientComments", "ImageComments", "ProtocolName", "OtherPatientNames",
 )  # fmt: skip
 ORIGIN = (-160.0, -140.0, -100.0)
+NAME_AS_ID = "Doe_Jane_19600101"  # the user's own words in the table: kept, and warned of
 
 
 class Planter:
@@ -97,7 +98,8 @@ def planted(folder: Path) -> tuple[Path, list[str]]:
             group = token()
         # The last patient has no label: the SEG that lies beside the CT is not asked for.
         named = "" if number == NIFTI_PATIENTS + DICOM_PATIENTS - 1 else label
-        lines.append(f"p{number},{image},{named},{group}")
+        patient = NAME_AS_ID if number == NIFTI_PATIENTS - 1 else f"p{number}"
+        lines.append(f"{patient},{image},{named},{group}")
     table = folder / "patients.csv"
     table.write_text("\n".join(lines) + "\n")
     return table, token.tokens
@@ -168,3 +170,5 @@ def test_the_user_is_warned(searched):
     left, _ = searched
     assert b"private_text" in left["results/cohort/inspection/p0.json"]
     assert b"file_truncated" in left["results/cohort/rejected.tsv"]
+    remarks = left["results/cohort/remarks.tsv"].decode()
+    assert "names_kept" in remarks and NAME_AS_ID not in remarks
