@@ -4,9 +4,11 @@
 
 A mutation is found when the verdict is worse, or a finding more, than for the sound file. One
 that changes nothing that matters (a flipped bit in a gzip header's time stamp) is counted apart:
-after it nibabel reads the same voxels on the same grid. What only the manifest can find (voxels of
-a plain .nii, and their scaling) is counted apart as well; a changed grid that nothing finds without
-the manifest is a miss.
+after it nibabel reads the same voxels on the same grid. What only the manifest can find is counted
+apart as well: voxels of a plain .nii, and their scaling; and a grid that nothing else tells of,
+which is one of a plain .nii without a label, with an sform or a qform alone, of which only bytes
+changed that say where the volume lies: another origin is as good as the right one. Any other
+changed grid that nothing finds without the manifest is a miss.
 """
 
 import argparse
@@ -27,31 +29,40 @@ from workflow.liverseg.inspection import inspect
 from workflow.liverseg.manifest import with_manifest
 from workflow.liverseg.nifti_header import LAYOUTS, affine_distance_mm
 
+PLACE = ("pixdim", "quatern", "qoffset", "srow")
 NAMES = ("scan", "Bild 1", "größe", "it's", 'a "b"', "ct;x", "日本")
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound pair, as bytes, and what the inspection says of it."""
+    """A sound CT, perhaps with a label, as bytes; `lone`: nothing else tells of the CT's grid."""
 
     names: dict[str, str]
     contents: dict[str, bytes]
+    lone: bool = False
 
 
 def sound(random: np.random.Generator, suffix: str) -> Sound:
-    """Make a pair that differs in its noise from pair to pair."""
-    contents = {"ct": nifti(body(seed=int(random.integers(1000)))), "label": nifti(liver())}
+    """Make a CT of its own noise, with or without a label, placed by sform, qform or both."""
+    sform, qform = random.choice([(1, 1), (1, 0), (0, 1)])
+    codes = {"sform_code": int(sform), "qform_code": int(qform)}
+    contents = {"ct": nifti(body(seed=int(random.integers(1000))), fields=codes)}
+    if random.integers(2):
+        contents["label"] = nifti(liver(), fields=codes)
+    lone = bool(sform != qform) and len(contents) == 1 and suffix == ".nii"
     if suffix == ".nii.gz":
         contents = {part: gzip.compress(content, 1) for part, content in contents.items()}
-    return Sound({part: part + suffix for part in contents}, contents)
+    return Sound({part: part + suffix for part in contents}, contents, lone)
 
 
 def verdict(folder: Path, pair: Sound, manifest: dict[str, str] | None = None) -> dict:
-    """Inspect a pair after writing it."""
+    """Inspect a CT, and its label if there is one, after writing them."""
     for part, content in pair.contents.items():
         (folder / pair.names[part]).write_bytes(content)
-    paths = [folder / pair.names[part] for part in ("ct", "label")]
-    record = inspect(image=paths[0], label=paths[1], patient="p", labels=LIVER, settings=SETTINGS)
+    image, label = (
+        folder / pair.names[part] if part in pair.names else None for part in ("ct", "label")
+    )
+    record = inspect(image=image, label=label, patient="p", labels=LIVER, settings=SETTINGS)
     return with_manifest(record, manifest, {})
 
 
@@ -109,7 +120,7 @@ def mutate(count: int, random: np.random.Generator, folder: Path) -> Counter[str
     for _ in range(count):
         pair = sound(random, str(random.choice([".nii.gz", ".nii"])))
         before = verdict(folder, pair)
-        part = str(random.choice(["ct", "label"]))
+        part = str(random.choice(list(pair.contents)))
         way, changed = damage(pair.contents[part], random)
         while changed == pair.contents[part]:  # two equal blocks swapped, a byte set to itself
             way, changed = damage(pair.contents[part], random)
@@ -122,15 +133,27 @@ def mutate(count: int, random: np.random.Generator, folder: Path) -> Counter[str
             tally["found without help"] += 1
         elif compare(pair.contents[part], changed)[1]:
             tally["harmless: same voxels, same grid"] += 1
-        elif not compare(pair.contents[part], changed)[0]:
-            tally["missed"] += 1
-            tally[f"  missed: {place}"] += 1
-        elif verdict(folder, worse, digest)["verdict"] == "rejected":
-            tally["voxels changed, found by the manifest"] += 1
+        elif kind := only_by_manifest(pair, pair.contents[part], changed):
+            known = verdict(folder, worse, digest)["verdict"] == "rejected"
+            tally[f"{kind}, found by the manifest" if known else "missed"] += 1
             tally[f"  of these: {place}"] += 1
         else:
             tally["missed"] += 1
+            tally[f"  missed: {place}"] += 1
     return tally
+
+
+def only_by_manifest(pair: Sound, before: bytes, after: bytes) -> str:
+    """Say what was changed that nothing but the manifest can tell of; empty for anything else."""
+    if compare(before, after)[0]:
+        return "voxels changed"
+    if not pair.lone or len(before) != len(after):
+        return ""
+    fields = LAYOUTS[348].fields or {}
+    places = [(fields[name][1], fields[name][0].itemsize) for name in PLACE]
+    changed = (i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b)
+    inside = all(any(at <= i < at + size for at, size in places) for i in changed)
+    return "grid changed that nothing else tells of" if inside else ""
 
 
 def where(before: bytes, after: bytes, way: str) -> str:
