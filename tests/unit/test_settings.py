@@ -228,11 +228,14 @@ def test_a_path_of_the_user_is_not_handed_on():
         "training": {"warm_start": place, "epochs": 3},
         "models": {"mine": {"training": {"warm_start": place}}},
         "model": {"training": {"warm_start": None}},
+        "inspection": {"manifest": place, "spacing_table": "results/spacings.tsv"},
     }
     text = canonical(config, *config)
     assert "janedoe" not in text
     assert json.loads(text)["training"] == {"warm_start": NOT_NAMED, "epochs": 3}
     assert json.loads(text)["model"]["training"]["warm_start"] is None
+    inspection = {"manifest": NOT_NAMED, "spacing_table": "results/spacings.tsv"}
+    assert json.loads(text)["inspection"] == inspection
     for stays in ("demo", "results/datasets/Task03_Liver"):
         assert json.loads(canonical({"patients": stays}, "patients")) == {"patients": stays}
 

@@ -12,11 +12,8 @@ from workflow.liverseg.volume_files import Volume
 if TYPE_CHECKING:
     import pandas as pd
 
-SIDES = (
-    "x_mm",
-    "y_mm",
-    "z_mm",
-)  # columns: a voxel's, which hang on the CT where it is not resampled
+# Columns: a voxel's sides, which hang on the CT where it is not resampled.
+SIDES = ("x_mm", "y_mm", "z_mm")
 
 
 @dataclass(frozen=True)

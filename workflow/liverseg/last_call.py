@@ -114,8 +114,11 @@ def _write(directory: Path, call: Call) -> None:
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
-    """The arguments as Snakemake itself understands them."""
-    from snakemake.cli import get_argument_parser  # a second, which only a driver has paid already
+    """The arguments as Snakemake itself understands them.
+
+    Importing its parser takes a second; a driver has done so before.
+    """
+    from snakemake.cli import get_argument_parser
 
     return get_argument_parser().parse_known_args(arguments)[0]
 

@@ -164,7 +164,7 @@ def canonical(config: Mapping[str, Any], *sections: str) -> str:
     return json.dumps(_without_paths(chosen), sort_keys=True)
 
 
-PATHS = ("patients", "released_model", "warm_start")
+PATHS = ("patients", "released_model", "warm_start", "manifest", "spacing_table")
 
 
 def _without_paths(content: Any, key: str = "") -> Any:

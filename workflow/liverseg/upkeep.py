@@ -43,8 +43,8 @@ def driver_starts(directory: Path) -> str | None:
     other = next(_drivers_by_record(directory), None)
     if "--nolock" not in sys.argv:
         _check_no_job_works(directory)
-    if "--nolock" not in sys.argv and other is None:
-        _check_all_recorded(directory)
+        if other is None:
+            _check_all_recorded(directory)
     record_call(directory, sys.argv[1:])
     host, pid = socket.gethostname(), os.getpid()
     write_json(own_record(directory), {"host": host, "pid": pid, "started": started(pid)})
