@@ -210,6 +210,7 @@ def test_what_no_driver_recorded_stops_a_run_and_is_removed_by_resume(
     assert "removed 1 output(s) that the interrupted run had not" in capfd.readouterr().out
     assert not left.exists()
     assert kept.exists()
+    assert list((tmp_path / INCOMPLETE).iterdir()) == []
     driver_starts(tmp_path)
 
 

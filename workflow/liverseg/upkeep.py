@@ -230,7 +230,9 @@ def remove_unrecorded(directory: Path) -> list[Path]:
     left = unrecorded_outputs(directory)
     for path in left:
         _remove(path)
-    shutil.rmtree(directory / INCOMPLETE, ignore_errors=True)
+    marks = directory / INCOMPLETE  # without this folder Snakemake takes all records for old ones
+    for mark in marks.iterdir() if marks.is_dir() else ():
+        _remove(mark)
     return left
 
 
