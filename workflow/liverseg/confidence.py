@@ -184,6 +184,7 @@ def judge(
 
 
 def _checks(evidence: Evidence, limits: dict[str, Any]) -> Iterator[Check]:
+    """Each check says what was measured: the light says whether that is a reason for doubt."""
     yield between("volume_ml", evidence.volume_ml, limits["volume_ml"], "the volume is {:.0f} ml")
     yield between(
         "median_hu", evidence.median_hu, limits["median_hu"], "the median within is {:.0f} HU"
@@ -205,16 +206,19 @@ def _checks(evidence: Evidence, limits: dict[str, Any]) -> Iterator[Check]:
             "rim_part",
             evidence.rim_part,
             limits["rim_part"],
-            "{:.0%} of what lies around the mask are as dense as it: it may be too small",
+            "{:.0%} of what lies around the mask are as dense as it; much, and it is too small",
         )
     yield below(
         "border_part",
         evidence.border_part,
         limits["border_part"],
-        "the scan may cut the organ off: {:.0%} of its largest section lie on an edge",
+        "{:.0%} of its largest section lie on an edge of the scan, which may cut it off",
     )
     yield above(
-        "side", evidence.side, limits["side"], "the mask lies on the patient's left ({:.2f})"
+        "side",
+        evidence.side,
+        limits["side"],
+        "its centre lies at {:+.2f} between the patient's left (−1) and right (+1)",
     )
     yield below(
         "slice_jump",
@@ -226,7 +230,7 @@ def _checks(evidence: Evidence, limits: dict[str, Any]) -> Iterator[Check]:
         "largest_part",
         evidence.largest_part,
         limits["largest_part"],
-        "the mask was in pieces: the largest held {:.0%} before the clean-up",
+        "its largest piece held {:.0%} of it before the clean-up",
     )
     yield below(
         "filled_part", evidence.filled_part, limits["filled_part"], "{:.0%} of the mask were holes"
@@ -236,11 +240,11 @@ def _checks(evidence: Evidence, limits: dict[str, Any]) -> Iterator[Check]:
             "agreement",
             evidence.agreement,
             limits["agreement"],
-            "flips or models disagree (lowest Dice with their mean {:.3f})",
+            "flips or models agree with their mean to a Dice of {:.3f} at the least",
         )
     yield above(
         "expected_dice",
         evidence.expected_dice,
         limits["expected_dice"],
-        "the network is in doubt (its probabilities promise a Dice of {:.3f})",
+        "the network's probabilities promise a Dice of {:.3f}",
     )

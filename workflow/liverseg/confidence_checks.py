@@ -8,7 +8,7 @@ LIGHTS = ("green", "yellow", "red")
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: what was measured, the light it gives, and the reason."""
+    """One thing that was looked at: what was measured, as a number and in words, and its light."""
 
     name: str
     value: float

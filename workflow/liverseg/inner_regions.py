@@ -74,5 +74,5 @@ def inner_checks(evidence: InnerEvidence, limits: dict[str, Any]) -> Iterator[Ch
     yield check(below, "pieces", "in {} pieces")
     yield check(below, "speck_part", "{:.0%} of it are specks")
     if evidence.agreement is not None:
-        yield check(above, "agreement", "flips or models disagree (lowest Dice {:.3f})")
-    yield check(above, "expected_dice", "the network is in doubt (it promises a Dice of {:.3f})")
+        yield check(above, "agreement", "flips or models agree to a Dice of {:.3f} at the least")
+    yield check(above, "expected_dice", "the network's probabilities promise a Dice of {:.3f}")
